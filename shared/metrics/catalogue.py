@@ -188,7 +188,9 @@ UNSERVED_RENDERS = _UPKEEP.gauge(
     "unserved_renders", "Waiting renders that need a model revision that no live worker serves", ("stage", "revision")
 )
 TOO_LARGE_RENDERS = _UPKEEP.gauge(
-    "too_large_renders", "Waiting renders that are too large for every live worker of the stage", ("stage", "size")
+    "too_large_renders",
+    "Waiting renders that are too large for every live worker of the stage",
+    ("stage", "size_class"),
 )
 OLDEST_WAIT_SECONDS = _UPKEEP.gauge("oldest_wait_seconds", "Time that the oldest waiting render has waited", ("stage",))
 STAGE_STALLED = _UPKEEP.gauge("stage_stalled", "1 while work waits although slots have been free for long", ("stage",))

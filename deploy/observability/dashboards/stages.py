@@ -68,7 +68,7 @@ CONTENT = [
     Panel(
         "Renders too large",
         "Renders that wait because they are too large for the memory of every live worker.",
-        [Query("max by (stage, size) (gridpress_too_large_renders)", "{{stage}} {{size}}")],
+        [Query("max by (stage, size_class) (gridpress_too_large_renders)", "{{stage}} {{size_class}}")],
         is_stat=True,
         if_absent="none",
         width=8,

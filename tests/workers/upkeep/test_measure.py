@@ -116,7 +116,7 @@ def test_renders_that_are_too_large_for_all_workers_are_counted_by_size(
     LeaseStore(client, RULES).beat(small, [])
     large = RenderSettings(prompt="a", width_px=2048, height_px=1024)
     job = store.submit(new_job_id(), JobSpec(settings=large, n=2, seed=7))
-    series = 'too_large_renders{size="1536x1536",stage="ar"}'
+    series = 'too_large_renders{size_class="1536x1536",stage="ar"}'
     assert measured(measuring)[series] == 2
     store.cancel(job.job_id, DEFAULT_TENANT)
     assert series not in measured(measuring)
