@@ -133,7 +133,8 @@ WEBHOOK_SLOTS_USED = _DELIVERY.gauge("webhook_slots_used", "Webhook attempts in 
 BUCKET_COPIES = _DELIVERY.counter(
     "bucket_copies_total",
     "Tries to copy a job or batch into the bucket of its tenant: copied, refused (by the bucket, will be retried), "
-    "failed (can never be copied), later (the service failed, will be retried), lost (another process took it over)",
+    "failed (can never be copied), given_up (the bucket refused for too long), later (the service failed, will be "
+    "retried), lost (another process took it over)",
     ("outcome",),
 )
 BUCKET_DELETIONS = _DELIVERY.counter(
@@ -203,6 +204,9 @@ DEAD_LETTERS = _UPKEEP.gauge(
     "dead_letters", "Stored dead letters: renders that failed because they crashed their workers", is_known=False
 )
 BATCHES_OPEN = _UPKEEP.gauge("batches_open", "Batches that have not ended", is_known=False)
+BUCKETS_REFUSING = _UPKEEP.gauge(
+    "buckets_refusing", "Tenants whose own bucket refused the last try, while copies or deletions wait", is_known=False
+)
 STORE_USED_BYTES = _UPKEEP.gauge("store_used_bytes", "Memory that the job store uses", is_known=False)
 STORE_MAX_BYTES = _UPKEEP.gauge("store_max_bytes", "Memory that the job store may use", is_known=False)
 OBJECT_STORE_WRITABLE = _UPKEEP.gauge(

@@ -28,6 +28,7 @@ RIGHTLY_EMPTY = {
     r"gridpress_http_refusals_total\{code=~": "there was room for every job",
     r"gridpress_renders_total\{outcome=\"failed\"": "no render failed",
     r"gridpress_role_up": "only `gridpress up` has a page of all roles",
+    r"gridpress_bucket_(copies|deletions)_total": "no tenant has a bucket of its own",
     r"gridpress_enhancements_total": "no job asked for its prompt to be enhanced",
     r"gridpress_store_max_bytes": "the job store has no memory limit",
 }

@@ -16,6 +16,7 @@ from shared.metrics import catalogue as m
 from shared.schedule.autoscaling import ScalingRules, wanted_workers
 from shared.schedule.throughput import StageLoad
 from shared.settings.settings import Settings
+from shared.store.copies.buckets import BucketStore
 from shared.store.core.connect import Client
 from shared.store.core.object_writes import ObjectWrites
 from shared.store.pauses.pauses import PauseStore
@@ -46,6 +47,7 @@ _SINGLE = (
     m.DELIVERY_OLDEST_DUE_SECONDS,
     m.DEAD_LETTERS,
     m.BATCHES_OPEN,
+    m.BUCKETS_REFUSING,
     m.STORE_USED_BYTES,
     m.STORE_MAX_BYTES,
     m.OBJECT_STORE_WRITABLE,
@@ -64,6 +66,7 @@ class Measuring:
     measures: MeasureStore
     writes: ObjectWrites
     pauses: PauseStore
+    buckets: BucketStore
     settings: Settings
     stalled_after_s: float = STALLED_AFTER_S
     _measured_at_s: float = field(default=-math.inf, init=False)
@@ -77,6 +80,7 @@ class Measuring:
             MeasureStore(client, settings),
             ObjectWrites(client),
             PauseStore(client),
+            BucketStore(client),
             settings,
         )
 
@@ -94,6 +98,7 @@ class Measuring:
             self._show_stages(loads)
             self._show_workers()
             self._show_pauses()
+            m.BUCKETS_REFUSING.set(self.buckets.num_refusing())
             self._show_rest(self.measures.read(), loads)
         except BaseException:
             self.forget()

@@ -50,6 +50,26 @@ CONTENT = [
         quantiles("gridpress_webhook_attempt_seconds", (0.5, 0.95)),
         unit="s",
     ),
+    Row("Buckets of tenants"),
+    Panel(
+        "Buckets that refuse",
+        "Tenants whose own bucket refused the last try, while copies or deletions wait.",
+        [Query("max(gridpress_buckets_refusing)", "refusing")],
+        limits=[(1, "orange")],
+    ),
+    Panel(
+        "Copies into buckets a minute",
+        "Tries to copy a job or batch into the bucket of its tenant. refused and later: will be repeated. failed and "
+        "given_up: not made again.",
+        [Query("60 * sum by (outcome) (rate(gridpress_bucket_copies_total[$__rate_interval]))", "{{outcome}}")],
+        is_stacked=True,
+    ),
+    Panel(
+        "Deletions of copies a minute",
+        "Tries to delete the copy of a deleted job or batch. refused and later: will be repeated.",
+        [Query("60 * sum by (outcome) (rate(gridpress_bucket_deletions_total[$__rate_interval]))", "{{outcome}}")],
+        is_stacked=True,
+    ),
     Row("Dead letters and batches"),
     Panel(
         "Dead letters",

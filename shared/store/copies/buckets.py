@@ -15,6 +15,7 @@ from shared.store.core.scripts import Scripts
 _KEY = "gridpress:buckets"
 _FIELDS = ("bucket", "prefix", "endpoint_url", "region", "access_key", "sealed_secret", "role_arn", "external_id")
 _ERASING = -1
+_MOST_MEASURED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,18 @@ class BucketStore:
         since = state.get("failing_since_ms")
         failing_since = _time(int(since)) if since else None
         return BucketHealth(int(num_waiting), int(num_deleting), state.get("error"), failing_since)
+
+    def num_refusing(self) -> int:
+        """Returns the number of tenants whose bucket refused the last try, while copies or deletions wait.
+
+        It looks at the 1,000 tenants that are served next.
+        """
+        with translated():
+            tenants = cast("list[str]", self._client.zrange("gridpress:copy_tenants", 0, _MOST_MEASURED - 1))
+            pipeline = self._client.pipeline(transaction=False)
+            for tenant in tenants:
+                pipeline.hexists(f"gridpress:copy_state:{tenant}", "failing_since_ms")
+            return sum(pipeline.execute())
 
 
 def bucket_of(tenant: TenantId, text: str) -> TenantBucket:

@@ -2,7 +2,7 @@
 Stores the outcomes. It copies and deletes nothing itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -75,10 +75,18 @@ class CopyRules:
 class CopyStore:
     """Leases copies and deletions that are due. Every method raises `StoreUnavailable` if the store does not answer."""
 
-    def __init__(self, client: Client, rules: CopyRules, worker: WorkerId | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        rules: CopyRules,
+        worker: WorkerId | None = None,
+        on_given_up: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Creates it without asking the store. `on_given_up` is told how many copies a claim has given up."""
         self._scripts = Scripts(client)
         self._rules = rules
         self._worker = worker
+        self._on_given_up = on_given_up
 
     def claim(self, *, may_be_failing: bool = True) -> CopyClaim | None:
         """Leases a copy or deletion that is due. Returns None when there is none.
@@ -93,6 +101,7 @@ class CopyStore:
                 return None
             if found[0]:
                 return _claim_of(found, holder)
+            self._on_given_up(int(found[1]))
 
     def renew(self, claim: CopyClaim) -> bool:
         """Extends a lease. Returns False if it was lost."""

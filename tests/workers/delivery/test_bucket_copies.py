@@ -13,6 +13,7 @@ from shared.access.rights import Scope
 from shared.errors import ObjectStoreUnavailable
 from shared.ids import TenantId
 from shared.jobs.bucket_copy import BucketCopy, CopyStatus
+from shared.metrics.catalogue import BUCKET_COPIES
 from shared.objects.bucket_clients import BucketClients
 from shared.objects.bucket_credentials import BucketCredentials
 from shared.objects.egress_session import EgressSession
@@ -30,7 +31,7 @@ from tests.fixtures.buckets import ACME, GLOBEX, SEALING, Buckets
 from tests.fixtures.http_server import HttpServer, Quiet
 from tests.shared.store.builders import A_LOT, DELIVERY_RULES
 from tests.workers.batches.shop import PNG, Json, Shop, a_line, a_shop, jsonl
-from workers.delivery.copies.service import CopyService
+from workers.delivery.copies.service import CopyService, count_given_up
 
 __all__ = ["hints", "house"]
 
@@ -44,7 +45,7 @@ def shop(house: Services, client: Client) -> Shop:
 
 @pytest.fixture
 def service(client: Client, objects: ObjectStore, s3_settings: Settings, buckets: Buckets) -> CopyService:
-    copies = CopyStore(client, CopyRules(concurrency=2))
+    copies = CopyStore(client, CopyRules(concurrency=2), on_given_up=count_given_up)
     return CopyService(
         copies, JobStore(client), BatchStore(client), objects, buckets.clients, s3_settings, most_failing=1
     )
@@ -88,6 +89,10 @@ def make_due(client: Client, tenant: TenantId) -> None:
         for entry in client.zrange(name, 0, -1):
             client.zadd(name, {entry: 0})
             client.zadd("gridpress:copy_tenants", {tenant: 0})
+
+
+def given_up() -> float:
+    return BUCKET_COPIES.labels("given_up")._value.get()
 
 
 def due_types(client: Client) -> list[str]:
@@ -214,7 +219,9 @@ def test_a_bucket_that_refuses_too_long_is_given_up_and_the_webhook_is_sent(
     client.hset(f"gridpress:job:{job}", "copy_since_ms", 0)
     client.hset("gridpress:copy_state:acme", "resumes_ms", 0)
     make_due(client, ACME)
+    before = given_up()
     assert copy_all(service) == 0
+    assert given_up() == before + 1
     told = read(shop, job, headers[ACME])["bucket_copy"]
     assert (told["status"], "there is no bucket absent" in told["error"]) == ("failed", True)
     assert due_types(client) == ["job.succeeded"]

@@ -11,13 +11,16 @@ from structlog.testing import capture_logs
 from shared.celery_app import make_celery
 from shared.errors import StoreUnavailable
 from shared.hints.queues import Queue
-from shared.ids import DEFAULT_TENANT, Revision, WorkerId, new_job_id
+from shared.ids import DEFAULT_TENANT, Revision, TenantId, WorkerId, new_job_id
 from shared.jobs.spec import JobSpec, RenderSettings
 from shared.jobs.states import Stage
 from shared.metrics.page import page_of
+from shared.objects.tenant_bucket import TenantBucket
 from shared.schedule.sizes import Sizes
 from shared.schedule.worker_health import WorkerHealth
 from shared.settings.settings import Settings
+from shared.store.copies.buckets import BucketStore
+from shared.store.copies.copies import CopyRules, CopyStore
 from shared.store.core.connect import Client
 from shared.store.core.ledger import LedgerStore
 from shared.store.core.object_writes import ObjectWrites
@@ -27,7 +30,7 @@ from shared.store.queues.upkeep import UpkeepStore
 from shared.store.renders.leases import Announcement, LeaseRules, LeaseStore
 from shared.store.webhooks.deliveries import DeliveryStore
 from tests.shared.store import clocks
-from tests.shared.store.builders import A_LOT, DELIVERY_RULES, REVISION, RULES, submitted
+from tests.shared.store.builders import A_LOT, DELIVERY_RULES, REVISION, RULES, finish_next, submitted
 from workers.upkeep import measure
 from workers.upkeep.measure import Measuring, bounded
 from workers.upkeep.service import Upkeep
@@ -240,3 +243,20 @@ def test_a_stall_is_logged_at_its_begin_and_its_end_by_one_process(
         for each in both:
             assert measured(each)['stage_stalled{stage="ar"}'] == 0
     assert [entry["event"] for entry in logs] == ["stage.stalled", "stage.moves_again"]
+
+
+def test_buckets_that_refuse_are_counted_while_something_waits(
+    measuring: Measuring, store: JobStore, client: Client
+) -> None:
+    buckets, copies = BucketStore(client), CopyStore(client, CopyRules())
+    for name in ("acme", "globex", "initech"):
+        buckets.save(TenantBucket(TenantId(name), f"{name}-pictures"))
+        submitted(store, tenant=TenantId(name))
+        finish_next(LeaseStore(client, RULES))
+    claims = [claim for _ in range(3) if (claim := copies.claim())]
+    assert measured(measuring)["buckets_refusing"] == 0
+    for claim, outcome in zip(claims, ("refused", "refused", "copied"), strict=True):
+        copies.finish(claim, outcome, "no")
+    assert measured(measuring)["buckets_refusing"] == 2
+    buckets.save(TenantBucket(claims[0].tenant, "mended"))
+    assert measured(measuring)["buckets_refusing"] == 1

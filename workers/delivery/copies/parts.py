@@ -15,7 +15,7 @@ from shared.store.core.connect import Client
 from shared.store.jobs.jobs import JobStore
 from shared.store.queues.hints import Hints
 from workers.delivery.content.runner import CheckRunner
-from workers.delivery.copies.service import CopyService
+from workers.delivery.copies.service import CopyService, count_given_up
 
 _POLL_S = 0.5
 
@@ -28,7 +28,7 @@ def make_copies(client: Client, settings: Settings, hints: Hints, worker: Worker
     rules = CopyRules(concurrency=settings.bucket_concurrency, patience_s=settings.bucket_patience_s)
     egress = EgressClient(EgressRules.of(settings, KeyRing(KeyStore(client)).is_open))
     service = CopyService(
-        CopyStore(client, rules, worker),
+        CopyStore(client, rules, worker, count_given_up),
         JobStore(client),
         BatchStore(client),
         open_objects(settings, fails_fast=True),

@@ -35,6 +35,12 @@ from workers.delivery.copies.deleting import delete_copies
 log = structlog.get_logger()
 
 
+def count_given_up(num: int) -> None:
+    """Logs and counts copies that were given up because the bucket refused for too long, or was removed."""
+    log.warning("bucket.given_up", num=num)
+    BUCKET_COPIES.labels("given_up").inc(num)
+
+
 class WorkerStops(Exception):
     """The worker process ends."""
 
