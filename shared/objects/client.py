@@ -61,7 +61,9 @@ def _signing_client(settings: Settings, endpoint_url: str | None, *, fails_fast:
             max_pool_connections=64,
             tcp_keepalive=True,
             user_agent="gridpress",  # boto3 would build its default again for every request
-            # Requests are signed with the SHA-256 of their body, which S3 checks. A CRC32 would add nothing.
+            # An upload without a checksum is signed with the SHA-256 of its body, over TLS too. S3 compares that with
+            # what arrived, so a CRC32 would add nothing. With a checksum, botocore would leave the SHA-256 out over TLS
+            # (`S3SigV4Auth._should_sha256_sign_payload`).
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         ),
