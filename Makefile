@@ -39,6 +39,7 @@ up: setup ## start the whole service on this machine and keep it running
 # A test that fails in parallel is repeated alone, because a busy machine of two cores sometimes exceeds a timeout.
 # Many tests wait for processes, so three of them at once keep two cores busy.
 test: setup ## run the whole test suite; failed tests run once more, alone
+	$(BIN)/python -m pip install --quiet --group kernels
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder -m '$(SUITE)' || $(call once_more,tests -m '$(SUITE)')
 	$(BIN)/python -m pytest --numprocesses 0 $(MEASURED) || $(call once_more,$(MEASURED))
 	@$(BIN)/python -m tests.missing

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.skipif(
-    find_spec("triton") is None, reason="Triton is not installed: make setup installs it on Linux"
+    find_spec("triton") is None, reason="Triton is not installed: make test installs it on Linux"
 )
 
 ROOT = Path(__file__).parents[4]
