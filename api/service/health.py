@@ -62,19 +62,7 @@ def ready() -> tuple[dict[str, object], int]:
     tenants' buckets. Then nothing can be copied into these buckets. Only operators see which processes differ.
     """
     deps = services()
-    found = deps.readiness.read(
-        {
-            "store": partial(_state, deps.store.check),
-            "object_store": partial(_state, partial(_check_objects, deps)),
-            "intake": partial(_state, deps.admission.check_service),
-            "stages": partial(_or_none, deps.throughput.loads),
-            "signs": partial(_or_none, deps.throughput.signs),
-            "access": partial(_or_none, partial(_access, deps)),
-            "store_loss": partial(_or_none, deps.ledger.loss),
-            "pauses": partial(_or_none, deps.pauses.pauses),
-            "sealing": partial(_or_none, deps.sealing.fault),
-        }
-    )
+    found = deps.readiness.read(_probes(deps))
     checks = {name: found.get(name, error.code) for name, error in _UNREACHABLE.items()}
     is_ready = set(checks.values()) == {"ok"}
     loads, access, loss = found.get("stages"), found.get("access"), found.get("store_loss")
@@ -100,6 +88,21 @@ def ready() -> tuple[dict[str, object], int]:
         ],
     }
     return report, 200 if is_ready else 503
+
+
+def _probes(deps: Services) -> Mapping[str, Callable[[], object]]:
+    """Returns what a readiness report asks the stores, by name."""
+    return {
+        "store": partial(_state, deps.store.check),
+        "object_store": partial(_state, partial(_check_objects, deps)),
+        "intake": partial(_state, deps.admission.check_service),
+        "stages": partial(_or_none, deps.throughput.loads),
+        "signs": partial(_or_none, deps.throughput.signs),
+        "access": partial(_or_none, partial(_access, deps)),
+        "store_loss": partial(_or_none, deps.ledger.loss),
+        "pauses": partial(_or_none, deps.pauses.pauses),
+        "sealing": partial(_or_none, deps.sealing.fault),
+    }
 
 
 def _check_objects(deps: Services) -> None:
