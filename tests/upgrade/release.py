@@ -16,7 +16,7 @@ from cli.stack.servers.seaweedfs import S3Endpoint, SeaweedFS
 from cli.stack.servers.valkey import Valkey
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-ROLES = ("upkeep", "delivery", "batches", "ar", "dit", "api")
+ROLES = ("upkeep", "delivery", "ar", "dit", "batches", "api")
 LIMIT_S = float(os.environ.get("UPGRADE_LIMIT_S", "90"))
 _POLL_S = 0.05
 
