@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from diffusers import AutoencoderKL, GlmImageTransformer2DModel
@@ -46,12 +47,19 @@ def ar_memory(
 
 
 def dit_memory(
-    folder: Path, dtype: torch.dtype, width_px: int, height_px: int, *, fp8: bool = False, in_tiles: bool = False
+    folder: Path,
+    dtype: torch.dtype,
+    width_px: int,
+    height_px: int,
+    *,
+    fp8: Literal["all", "tiers"] | None = None,
+    in_tiles: bool = False,
 ) -> StageMemory:
     """Returns the memory that a DiT worker needs for one picture of the given size: weights and working memory.
 
-    The weights are those of transformer, VAE and text encoder. The working memory is that of a denoise step or of the
-    VAE decode, whichever is larger. With `in_tiles` the VAE decodes the picture in tiles.
+    The weights are those of transformer, VAE and text encoder. `fp8` says which renders use blocks in FP8: with `tiers`
+    the worker holds a copy of the blocks beside those of the checkpoint. The working memory is that of a denoise
+    step or of the VAE decode, whichever is larger. With `in_tiles` the VAE decodes the picture in tiles.
     """
     with torch.device("meta"):
         transformer = GlmImageTransformer2DModel.from_config(_config(GlmImageTransformer2DModel, folder, "transformer"))
@@ -59,8 +67,11 @@ def dit_memory(
         text_encoder = T5EncoderModel(T5Config.from_pretrained(folder, subfolder="text_encoder"))
     parts = [part.to(dtype) for part in (transformer, vae, text_encoder)]
     weights = sum(map(_num_bytes, parts))
-    if fp8:  # FP8 takes one byte for a weight instead of two
-        weights -= _num_bytes(transformer.transformer_blocks) // 2
+    in_fp8 = sum(weight.numel() for weight in transformer.transformer_blocks.parameters())  # one byte for a weight
+    if fp8 == "all":
+        weights -= _num_bytes(transformer.transformer_blocks) - in_fp8
+    elif fp8 == "tiers":
+        weights += in_fp8
     size = dtype.itemsize
     width = transformer.config.num_attention_heads * transformer.config.attention_head_dim
     step = step_bytes((width_px // 16) * (height_px // 16), width, size)

@@ -53,6 +53,7 @@ def memory(settings: Settings) -> Findings:
     from cli.doctor.capabilities import free_bytes  # noqa: PLC0415
     from cli.doctor.memory import ar_memory, dit_memory  # noqa: PLC0415
     from workers.device.placement import place  # noqa: PLC0415
+    from workers.dit.model.choosing import options_of  # noqa: PLC0415
 
     findings = Findings("memory")
     if (folder := _folder(settings.model)) is None:
@@ -63,7 +64,7 @@ def memory(settings: Settings) -> Findings:
         free = free_bytes(placement.device)
         ar = ar_memory(folder, placement.dtype, settings.ar_slots, settings.ar_kv_bytes, free)
         in_tiles = settings.dit_vae_tiles == "always"
-        size_of = partial(dit_memory, folder, placement.dtype, fp8=bool(settings.dit_fp8))
+        size_of = partial(dit_memory, folder, placement.dtype, fp8=options_of(settings, placement).fp8)
         dits = [size_of(side, side, in_tiles=in_tiles) for side in _SIDES_PX]
         if free is not None and settings.dit_vae_tiles == "auto":
             pairs = zip(_SIDES_PX, dits, strict=True)

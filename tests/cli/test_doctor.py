@@ -118,7 +118,8 @@ def test_weights_are_counted_without_being_loaded(tiny_checkpoint: Path) -> None
     counted = sum(weight.numel() * weight.element_size() for part in parts for weight in part.parameters())
     dit = dit_memory(tiny_checkpoint, torch.bfloat16, 512, 512)
     assert dit.weights == counted
-    assert dit_memory(tiny_checkpoint, torch.bfloat16, 512, 512, fp8=True).weights < counted
+    assert dit_memory(tiny_checkpoint, torch.bfloat16, 512, 512, fp8="all").weights < counted
+    assert dit_memory(tiny_checkpoint, torch.bfloat16, 512, 512, fp8="tiers").weights > counted
     assert dit_memory(tiny_checkpoint, torch.bfloat16, 1024, 1024).working == 4 * dit.working
 
 

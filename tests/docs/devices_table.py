@@ -9,6 +9,7 @@ from shared.errors import Misconfigured
 from shared.settings.settings import Settings
 from tests.docs.settings_readers import ROOT
 from workers.dit.byte_counts import decode_bytes, step_bytes, tiled_decode_bytes
+from workers.dit.model.choosing import FP8_COPY_CARD_BYTES
 
 FILE = ROOT / "docs" / "devices.md"
 BEGIN, END = "<!-- memory: begin -->", "<!-- memory: end -->"
@@ -42,6 +43,7 @@ def _parts() -> Iterator[tuple[str, str, str]]:
     yield "AR step", _gb(n.AR_STEP), "a prefill, or a condition image"
     yield "AR KV memory", f"{_gb(n.KV_LEAST)} to {_gb(n.KV_MOST)}", "40 KiB a token; 1,600 tokens for 1024x1024"
     yield "DiT blocks", f"{_gb(n.DIT_BLOCKS)}; in FP8 {_gb(n.DIT_BLOCKS // 2)}", "6.8 billion parameters"
+    yield "a copy of the blocks in FP8", _gb(n.FP8_COPY), "by the profile, on cards of 70 GB and more with room for it"
     encoders = "0.22 and 0.41 billion parameters; with `GRIDPRESS_LOW_MEMORY` in host memory while not in use"
     yield "glyph encoder and VAE", _gb(n.DIT_ENCODERS), encoders
     steps = [step_bytes(side * side // 256, _DIT_WIDTH, _BF16) for side in (1024, 2048)]
@@ -64,7 +66,8 @@ def _cards() -> Iterator[tuple[str, str, str]]:
         except Misconfigured:
             needs = Needs.of(_SMALLEST)
             seats = assign([gpu], needs, num_ar=0, num_dit=1)
-        yield name, _workers(seats), _gb(_most(seats, needs))
+        copy = n.FP8_COPY if num_bytes >= FP8_COPY_CARD_BYTES else 0
+        yield name, _workers(seats), _gb(_most(seats, needs) + copy)
 
 
 def _workers(seats: list[Seat] | tuple[Seat, ...]) -> str:

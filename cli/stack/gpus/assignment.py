@@ -33,7 +33,8 @@ class Seat:
 
     `takes_turns` is true if the worker shares the GPU by turns with a worker of the other stage. `has_company` is true
     if another worker stands on the GPU. `kv_bytes` is the KV memory of an AR worker with company, else None.
-    `dit_bytes` is the part of the memory for each of several DiT workers on one GPU, else None.
+    `dit_bytes` is the part of the memory for each DiT worker on a GPU with three workers or more, or with several DiT
+    workers, else None. From it the worker decides whether it also holds a copy of its blocks in FP8.
     """
 
     worker: str
@@ -71,7 +72,8 @@ class _Card:
             return Seat(worker, self.gpu, self.takes_turns, has_company, kv_bytes if has_company else None)
         shared = self.free - self.num_ar * (kv_bytes - KV_LEAST)  # what AR leaves beside the least needs
         dit_bytes = self.needs.dit + int(_DIT_SHARE * shared) // self.num_dit
-        return Seat(worker, self.gpu, self.takes_turns, has_company, dit_bytes=dit_bytes if self.num_dit > 1 else None)
+        is_crowded = self.num_dit > 1 or self.num_ar > 1
+        return Seat(worker, self.gpu, self.takes_turns, has_company, dit_bytes=dit_bytes if is_crowded else None)
 
 
 def assign(

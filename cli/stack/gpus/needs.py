@@ -13,6 +13,7 @@ AR_STEP = 500_000_000  # a prefill, or a condition image in the vision tower
 KV_LEAST = 2**31  # 32 renders of 1024x1024
 KV_MOST = 8_388_608_000  # 32 renders of 6,400 tokens: the worker's own default
 DIT_BLOCKS = 13_600_000_000  # 6.8 billion parameters in bfloat16; FP8 halves them
+FP8_COPY = DIT_BLOCKS // 2  # where the profile of a large card adds blocks in FP8; a worker without room has none
 DIT_ENCODERS = 1_300_000_000  # glyph encoder and VAE
 DIT_WORK = 3_500_000_000  # a denoise step of 2048x2048, or a VAE decode of 1024x1024, or of larger pictures in tiles
 CONDITION_IMAGE = 2_100_000_000  # keys and values of one condition image of 1024x1024

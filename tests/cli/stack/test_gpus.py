@@ -1,5 +1,6 @@
 """Which GPU each worker gets from `gridpress up --gpus`, without any GPU."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +13,11 @@ from cli.stack.gpus import choice
 from cli.stack.gpus.assignment import DITS_PER_AR, Gpu, Seat, assign, describe
 from cli.stack.gpus.choice import workers_on_gpus
 from cli.stack.gpus.listing import list_gpus, visible_name
-from cli.stack.gpus.needs import KV_LEAST, KV_MOST, Needs
+from cli.stack.gpus.needs import FP8_COPY, KV_LEAST, KV_MOST, Needs
 from cli.stack.roles import WorkerCounts, tiers
 from shared.errors import Misconfigured
 from shared.settings.settings import Settings
+from workers.dit.model.choosing import FP8_COPY_CARD_BYTES, FP8_COPY_PART_BYTES
 
 GIB = 2**30
 NEEDS = Needs()
@@ -63,6 +65,26 @@ def test_dit_workers_leave_ar_beside_them_its_memory() -> None:
     parts = [seat.dit_bytes or 0 for seat in dits]
     assert min(parts) >= NEEDS.dit
     assert sum(parts) + NEEDS.ar - KV_LEAST + ar.kv_bytes <= 80 * GIB
+
+
+@pytest.mark.parametrize(
+    ("size_gib", "num_ar", "num_dit"),
+    [(66, 1, 1), (80, 1, 1), (80, 2, 1), (80, 0, 2), (80, 1, 2), (80, 0, 3), (140, 2, 3)],
+)
+def test_workers_of_one_card_have_room_for_their_copies_in_fp8(size_gib: float, num_ar: int, num_dit: int) -> None:
+    seats = assign(cards(size_gib), NEEDS, num_ar=num_ar, num_dit=num_dit)
+    used = 0
+    for seat in seats:
+        if seat.worker.startswith("ar-"):
+            used += NEEDS.ar - KV_LEAST + (seat.kv_bytes or KV_LEAST)
+        else:
+            has_copy = seat.gpu.num_bytes >= FP8_COPY_CARD_BYTES and (seat.dit_bytes or math.inf) >= FP8_COPY_PART_BYTES
+            used += NEEDS.dit + FP8_COPY * has_copy
+    assert used <= size_gib * GIB
+
+
+def test_the_least_part_with_a_copy_in_fp8_holds_what_the_worker_needs_beside_it() -> None:
+    assert NEEDS.dit + FP8_COPY <= FP8_COPY_PART_BYTES
 
 
 def test_a_dit_worker_that_has_a_card_alone_measures_its_memory_itself() -> None:

@@ -103,6 +103,7 @@ def test_settings_come_before_the_profile(machine: Machine) -> None:
         ({"attention": "no kernel"}, {}, "attention", "no kernel"),
         ({"lacks": ("torchao",)}, {}, "fp8", "pip install"),
         ({"total_gb": 51}, {}, "fp8", "no room"),
+        ({}, {"dit_memory_bytes": 27_000_000_000}, "fp8", "GRIDPRESS_DIT_MEMORY_BYTES"),
         ({}, {"share_device": True}, "fp8", "parked"),
         ({}, {"dit_guidance_devices": "cuda:0,cuda:1"}, "fp8", "second guidance device"),
     ],

@@ -23,7 +23,9 @@ log = structlog.get_logger()
 _SETTING = "setting"
 _OFF = "none"  # the value of GRIDPRESS_DIT_COMPILE with which nothing is compiled
 # A card that holds the full-size blocks twice (20.4 GB), beside an AR worker and the largest pictures.
-_FP8_COPY_BYTES = 70_000_000_000
+FP8_COPY_CARD_BYTES = 70_000_000_000
+# The part of a card with which one worker serves every size and holds the copy: docs/devices.md has the sum.
+FP8_COPY_PART_BYTES = 28_000_000_000
 
 
 def profile_for(device: torch.device) -> DeviceProfile:
@@ -122,8 +124,10 @@ def _fp8_problem(settings: Settings, placement: Placement) -> str | None:
         return "FP8 weights can't be parked while another worker has the device"
     if settings.dit_guidance_devices:
         return "the second guidance device has no copy"
-    if torch.cuda.get_device_properties(placement.device).total_memory < _FP8_COPY_BYTES:
+    if torch.cuda.get_device_properties(placement.device).total_memory < FP8_COPY_CARD_BYTES:
         return "the card has no room for a second copy of the blocks"
+    if settings.dit_memory_bytes is not None and settings.dit_memory_bytes < FP8_COPY_PART_BYTES:
+        return "GRIDPRESS_DIT_MEMORY_BYTES leaves no room for a second copy of the blocks"
     try:
         refuse_without_fp8(placement.device)
     except Misconfigured as error:
