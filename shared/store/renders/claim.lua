@@ -66,13 +66,22 @@ local is_usual = redis.call('EXISTS', P .. 'paused', P .. 'quarantine:' .. stage
 local is_paused = not is_usual and pause_check() or nil -- nil if nothing is paused
 local are_any_unpinned = not is_usual and stage == 'ar' and redis.call('EXISTS', unpack(unpinned)) > 0
 
+local begun = {} -- of each size class: whether AR begins renders of it
+-- Returns whether AR begins renders of a size class at all: not while DiT workers live and none can render it.
+local function is_begun(size)
+  if stage ~= 'ar' or size == '' then return true end
+  if begun[size] == nil then begun[size] = limit_of_size(size, revision, tonumber(limit_min), now) > 0 end
+  return begun[size]
+end
+
 -- Returns the pools of a class from which this worker claims, and their size classes. There are larger sizes only while
--- such renders wait.
+-- such renders wait. Pools of sizes that AR does not begin are left out, or their tenants would hold up all others: a
+-- claim passes only a few tenants that are stopped.
 local function pools_of(class)
   local pools, own_sizes = {}, {}
   for _, pool in ipairs(pools_beside(stage .. ':' .. class .. '|' .. revision)) do
     local size = string.match(pool, '^[^|]*|[^|]*|(.*)$') or ''
-    if can_render(sizes, size) then
+    if can_render(sizes, size) and is_begun(size) then
       table.insert(pools, pool)
       table.insert(own_sizes, size)
     end

@@ -247,6 +247,20 @@ def test_ar_begins_no_render_that_no_live_dit_worker_can_finish(fleet: Fleet) ->
     assert fleet.claimed(LARGE, Stage.AR) == large.job_id
 
 
+@pytest.mark.parametrize("num_tenants", [1, 70])
+def test_tenants_with_renders_that_nobody_can_finish_do_not_stop_ar_for_others(fleet: Fleet, num_tenants: int) -> None:
+    fleet.beat("ar", LARGE, Stage.AR)
+    fleet.beat("small", SMALL)
+    for number in range(num_tenants):
+        tenant = TenantId(f"0{number}")  # before the others, also among those that joined in the same millisecond
+        for side_px in (1536, LARGE_PX):
+            fleet.submit(side_px, tenant, Stage.AR)
+    ordinary = [fleet.submit(ORDINARY_PX, tenant, Stage.AR).job_id for tenant in (A, B)]
+    assert [fleet.claimed(LARGE, Stage.AR) for _ in range(3)] == [*ordinary, None]
+    fleet.beat("large", LARGE)
+    assert fleet.claimed(LARGE, Stage.AR)
+
+
 def test_large_renders_that_wait_for_the_dit_do_not_stop_ar_for_small_ones(fleet: Fleet) -> None:
     fleet.beat("d", SMALL), fleet.beat("d2", LARGE)
     for _ in range(40):
