@@ -7,6 +7,7 @@ from typing import ClassVar
 from urllib.parse import parse_qs
 
 import pytest
+from botocore.exceptions import ClientError
 from pydantic import SecretStr
 
 from shared.egress.client import EgressClient
@@ -16,7 +17,7 @@ from shared.ids import ObjectKey
 from shared.objects.bucket_client import BucketClient
 from shared.objects.bucket_clients import BucketClients
 from shared.objects.bucket_credentials import BucketCredentials
-from shared.objects.bucket_errors import BucketRefused
+from shared.objects.bucket_errors import BucketRefused, field_and_reason
 from shared.objects.sealing import SealBroken, Sealing
 from shared.settings.settings import Settings
 from tests.fixtures.buckets import ACME, GLOBEX, ON_LOOPBACK, SEALING, Buckets
@@ -193,3 +194,12 @@ def test_without_a_sealing_key_nothing_is_written_before_it_is_needed(s3_setting
 def test_a_sealing_key_is_made_once(s3_settings: Settings) -> None:
     sealed = Sealing.of(s3_settings).seal("secret", ACME)
     assert Sealing.of(s3_settings).open(sealed, ACME) == "secret"
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [("SlowDown", "SlowDown"), ("x" * 100_000, "x" * 64), ("a\nb\x1b[31m<c>", "ab31mc"), ("", "")],
+)
+def test_a_code_of_the_tenants_server_is_shown_in_a_line(buckets: Buckets, code: str, shown: str) -> None:
+    error = ClientError({"Error": {"Code": code, "Message": "no"}}, "PutObject")
+    assert f"({shown})" in field_and_reason(error, buckets.place(), "refuses to write")[1]
