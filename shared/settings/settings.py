@@ -274,6 +274,12 @@ class Settings(
         description="whether the VAE's weights lie in the channels-last layout. If unset, the profile of the device "
         "decides",
     )
+    dit_guidance_batch_px: int | None = Field(
+        default=None,
+        ge=0,
+        description="number of pixels up to which the two guidance branches of a picture share a forward pass, if both "
+        "have inputs of one length. 0: they never do. If unset, the profile of the device decides",
+    )
     dit_memory_bytes: int | None = Field(
         default=None,
         gt=0,

@@ -19,6 +19,7 @@ class DeviceProfile:
     - With `fp8`, renders of every quality but `exact` use a second copy of the blocks, in FP8.
     - With `vae_tiles` `auto`, the VAE decodes in tiles what the memory can't hold beside the weights.
     - With `channels_last`, the VAE's weights lie in that layout, in which convolutions are faster.
+    - Up to `guidance_batch_px` pixels, the two guidance branches of a picture share a forward pass. 0: they never do.
     """
 
     name: str
@@ -27,11 +28,13 @@ class DeviceProfile:
     fp8: bool = False
     vae_tiles: Literal["auto", "never"] = "auto"
     channels_last: bool = True
+    guidance_batch_px: int = 512 * 512
 
 
-CPU = DeviceProfile("cpu", vae_tiles="never")
+# A CPU in float32 measures how many rows share a forward pass (`workers.dit.model.calibration`).
+CPU = DeviceProfile("cpu", vae_tiles="never", guidance_batch_px=0)
 # An older GPU has no bfloat16 in hardware.
-_OLD_GPU = DeviceProfile("gpu", channels_last=False)
+_OLD_GPU = DeviceProfile("gpu", channels_last=False, guidance_batch_px=0)
 # By the least compute capability, the newest first. torch's own attention is FlashAttention 2, which is written for
 # Ampere and Ada. cuDNN has kernels for Hopper and Blackwell. FP8 is in hardware from Ada on.
 _GPUS: tuple[tuple[Capability, DeviceProfile], ...] = (

@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from shared.geometry import MIN_SIDE_PX
 from shared.hints.queues import Queue
 from shared.jobs.leases import Claim
 from shared.jobs.spec import Quality
@@ -47,6 +48,8 @@ from workers.stage.recorder import Write
 from workers.stage.reuse import Reuse
 from workers.stage.worker import HandoverPorts, StageParts, run_stage
 
+_SMALLEST = (MIN_SIDE_PX, MIN_SIDE_PX)
+
 
 def run(settings: Settings) -> None:
     """Loads the DiT model and runs the worker until SIGTERM.
@@ -81,9 +84,10 @@ def run(settings: Settings) -> None:
         )
         denoiser = _denoiser(settings, source, model, options)
         plan = calibrate(model, denoiser, settings.dit_calibrate_s) if _may_batch(model, settings, options) else Plan()
-        runner = DitRunner(model, denoiser, plan)
+        runner = DitRunner(model, denoiser, plan, guidance_batch_px=options.guidance_batch_px)
         if options.compiler:
-            warm_up(runner, options.warm_up, [Quality.EXACT, Quality.BALANCED] if model.fp8_blocks else [Quality.EXACT])
+            qualities = [Quality.EXACT, Quality.BALANCED] if model.fp8_blocks else [Quality.EXACT]
+            warm_up(runner, _warm_up_sizes(options), qualities)
         handovers = Handovers(open_objects(settings, fails_fast=True), facts, settings.handover_ttl_s)
         room, floor = room_bytes(placement.device, settings.dit_memory_bytes), settings.batch_floor
         engine = DitEngine(runner, images.load, previews.submit, handovers.load, floor, room_bytes=room)
@@ -143,6 +147,13 @@ def _denoiser(settings: Settings, source: ModelSource, model: DitModel, options:
         return Denoiser(model)
     helper = Helper(source.folder, model, devices[1], options, lambda _: abandon_process(settings.ready_file))
     return TwoDeviceDenoiser(model, helper)
+
+
+def _warm_up_sizes(options: DitOptions) -> Sequence[tuple[int, int]]:
+    """Returns the sizes to render before the worker is ready. A forward pass of two rows has a graph of its own, so one
+    size is small enough for it.
+    """
+    return [*options.warm_up, _SMALLEST] if options.guidance_batch_px else options.warm_up
 
 
 def _resident_modules(model: DitModel) -> Sequence[nn.Module]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from tests.workers.dit.claims import make_claim
 from tests.workers.dit.rendering import largest_difference, render
 from workers.dit.model.calibration import calibrate
 from workers.dit.model.denoiser import Denoiser
-from workers.dit.model.loading import DitModel
+from workers.dit.model.loading import DitModel, load_dit_model
 from workers.dit.model.runner import DitRunner
 from workers.dit.plan import Plan, Timing
 
@@ -93,6 +94,47 @@ def test_rows_share_a_pass_only_where_company_changes_no_picture(dit_model: DitM
     assert DitRunner(dit_model, plan=plan).max_batch(SMALL) == 4
     rounded = dataclasses.replace(dit_model, dtype=torch.bfloat16)
     assert DitRunner(rounded, plan=plan).max_batch(SMALL) == 1
+
+
+@pytest.mark.parametrize(
+    ("case", "limit_px", "expected"),
+    [
+        ("none", 256 * 256, [2, 2]),
+        ("none", 256 * 256 - 1, [1, 1, 1, 1]),
+        ("short", 512 * 512, [1, 1, 1, 1]),
+        ("edit", 512 * 512, [1, 1, 1, 1]),
+        ("longer", 512 * 512, [1, 1]),
+        ("balanced", 512 * 512, [2, 2, 2, 1, 1]),
+    ],
+)
+def test_the_branches_of_a_small_picture_share_a_pass_where_they_fit(
+    dit_model: DitModel, alone: Sequence[Image.Image], passes: list[int], case: str, limit_px: int, expected: list[int]
+) -> None:
+    """`short` quotes a text, `edit` has an image, and `longer` has no guidance."""
+    (claim, images), picture = next((each, alone[k]) for k, each in enumerate(CASES) if each[0].render_id == case)
+    state = (runner := DitRunner(dit_model, guidance_batch_px=limit_px)).start(claim, images)
+    passes.clear()  # without those of condition images
+    while not state.is_done:
+        runner.denoise_step(state)
+    assert passes == expected
+    assert largest_difference(runner.decode(state), picture) <= 1
+
+
+@torch.no_grad()
+def test_where_rows_round_each_other_only_those_of_one_render_share_a_pass(
+    tiny_checkpoint: Path,
+) -> None:
+    model = load_dit_model(str(tiny_checkpoint), torch.device("cpu"), torch.bfloat16)
+    rows: list[int] = []
+    model.transformer.transformer_blocks[0].register_forward_pre_hook(lambda _, args: rows.append(len(args[0])))
+    runner = DitRunner(model, guidance_batch_px=256 * 256)
+    noises = []
+    for num_renders in (1, 3):
+        states = [runner.start(make_claim(seed=seed), []) for seed in range(num_renders)]
+        runner.denoise_steps(states)
+        noises.append(states[0].noise)
+    assert rows == [2, 2, 2, 2]
+    assert torch.equal(*noises)
 
 
 def test_a_size_between_two_measured_ones_is_treated_as_the_larger() -> None:

@@ -63,21 +63,27 @@ def test_every_device_has_a_profile(capability: Capability | None, name: str) ->
 
 
 @pytest.mark.parametrize(
-    ("capability", "compiler", "attention", "fp8"),
+    ("capability", "compiler", "attention", "fp8", "batch_px"),
     [
-        ((7, 5), None, None, None),
-        ((8, 0), "inductor", None, None),
-        ((8, 9), "inductor", None, "tiers"),
-        ((9, 0), "inductor", "_native_cudnn", "tiers"),
-        ((10, 0), "inductor", "_native_cudnn", "tiers"),
+        ((7, 5), None, None, None, 0),
+        ((8, 0), "inductor", None, None, 512 * 512),
+        ((8, 9), "inductor", None, "tiers", 512 * 512),
+        ((9, 0), "inductor", "_native_cudnn", "tiers", 512 * 512),
+        ((10, 0), "inductor", "_native_cudnn", "tiers", 512 * 512),
     ],
 )
 def test_a_gpu_gets_what_its_generation_has(
-    machine: Machine, capability: Capability, compiler: str | None, attention: str | None, fp8: str | None
+    machine: Machine,
+    capability: Capability,
+    compiler: str | None,
+    attention: str | None,
+    fp8: str | None,
+    batch_px: int,
 ) -> None:
     machine(capability)
     options = options_of(Settings(), GPU)
     assert (options.compiler, options.attention, options.fp8) == (compiler, attention, fp8)
+    assert options.guidance_batch_px == batch_px
     assert set(options.reasons.values()) == {f"profile {profile_of(capability).name}"}
     assert vae_tiles_of(Settings(), GPU) == "auto"
 
@@ -85,7 +91,12 @@ def test_a_gpu_gets_what_its_generation_has(
 def test_settings_come_before_the_profile(machine: Machine) -> None:
     machine((9, 0))
     given = Settings(
-        dit_compile="none", dit_attention="native", dit_fp8=False, dit_channels_last=False, dit_vae_tiles="never"
+        dit_compile="none",
+        dit_attention="native",
+        dit_fp8=False,
+        dit_channels_last=False,
+        dit_guidance_batch_px=0,
+        dit_vae_tiles="never",
     )
     options = options_of(given, GPU)
     assert options.facts() == {"attention": "native"}
@@ -105,6 +116,7 @@ def test_settings_come_before_the_profile(machine: Machine) -> None:
         ({}, {"dit_memory_bytes": 27_000_000_000}, "fp8", "GRIDPRESS_DIT_MEMORY_BYTES"),
         ({}, {"share_device": True}, "fp8", "parked"),
         ({}, {"dit_guidance_devices": "cuda:0,cuda:1"}, "fp8", "second guidance device"),
+        ({}, {"dit_guidance_devices": "cuda:0,cuda:1"}, "guidance_batch_px", "a device of its own"),
     ],
 )
 def test_what_cannot_work_here_is_left_out_and_the_log_says_why(
@@ -112,13 +124,13 @@ def test_what_cannot_work_here_is_left_out_and_the_log_says_why(
 ) -> None:
     machine((9, 0), **lacking)
     options = options_of(Settings(**given), GPU)  # type: ignore[arg-type]
-    assert getattr(options, option) is None
+    assert not getattr(options, option)
     with capture_logs() as logs:
         log_options(options, GPU)
     assert logs[0]["profile"] == "sm_90"
     assert logs[0][option].startswith("off (profile sm_90 says ")
     assert why in logs[0][option]
-    others = {"compiler", "attention", "fp8"} - {option}
+    others = {"compiler", "attention"} - {option}
     assert all(not text.startswith("off") for name, text in described(options).items() if name in others)
 
 

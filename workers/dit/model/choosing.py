@@ -48,17 +48,20 @@ def options_of(settings: Settings, placement: Placement) -> DitOptions:
     attention, why_attention = _choice(settings.dit_attention, profile.attention, attention_fails, profile)
     fp8, why_fp8 = _fp8(settings, profile, placement)
     layout = settings.dit_channels_last
+    batch_px, why_batch = _guidance_batch(settings, profile)
     return DitOptions(
         compiler=None if compiler == _OFF else compiler,
         attention=attention,
         fp8=fp8,
         channels_last=profile.channels_last if layout is None else layout,
+        guidance_batch_px=batch_px,
         warm_up=_sizes(settings.dit_warm_up),
         reasons={
             "compiler": why_compiler,
             "attention": why_attention,
             "fp8": why_fp8,
             "channels_last": _SETTING if layout is not None else f"profile {profile.name}",
+            "guidance_batch_px": why_batch,
         },
     )
 
@@ -76,7 +79,7 @@ def log_options(options: DitOptions, placement: Placement) -> None:
 def described(options: DitOptions) -> Mapping[str, str]:
     """Returns each option with its value and its reason, for people."""
     values = {"compiler": options.compiler, "attention": options.attention, "fp8": options.fp8}
-    shown = {**values, "channels_last": options.channels_last or None}
+    shown = {**values, "channels_last": options.channels_last, "guidance_batch_px": options.guidance_batch_px}
     return {name: f"{shown[name] or 'off'} ({reason})" for name, reason in options.reasons.items()}
 
 
@@ -102,6 +105,14 @@ def _fp8(
         return None, f"profile {profile.name}"
     chosen, reason = _choice(None, "tiers", _fp8_problem(settings, placement), profile)
     return "tiers" if chosen else None, reason
+
+
+def _guidance_batch(settings: Settings, profile: DeviceProfile) -> tuple[int, str]:
+    if settings.dit_guidance_batch_px is not None:
+        return settings.dit_guidance_batch_px, _SETTING
+    if profile.guidance_batch_px and settings.dit_guidance_devices:
+        return 0, f"profile {profile.name} says {profile.guidance_batch_px}, but each branch has a device of its own"
+    return profile.guidance_batch_px, f"profile {profile.name}"
 
 
 def _compiler_problem() -> str | None:

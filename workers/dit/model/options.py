@@ -33,6 +33,7 @@ class DitOptions:
     - `fp8` says which renders use blocks in FP8: `all`, or `tiers`, which are those of every quality but `exact`. With
       `tiers` the device holds both the blocks of the checkpoint and a copy in FP8.
     - `channels_last` is the layout of the VAE's weights.
+    - Up to `guidance_batch_px` pixels, the two guidance branches of a picture share a forward pass.
     - `warm_up` has the picture sizes (width, height) in pixels for which a step is compiled at start-up. It is used
       only if `compiler` is set.
     - `reasons` has the reason for each option, for people.
@@ -42,6 +43,7 @@ class DitOptions:
     attention: str | None = None
     fp8: Literal["all", "tiers"] | None = None
     channels_last: bool = False
+    guidance_batch_px: int = 0
     warm_up: Sequence[tuple[int, int]] = ()
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -54,6 +56,7 @@ class DitOptions:
         weights = {"all": "fp8", "tiers": "fp8 except for exact", None: None}[self.fp8]
         layout = "channels_last" if self.channels_last else None
         named = {"compiler": self.compiler, "attention": self.attention, "weights": weights, "vae_layout": layout}
+        named["guidance_batched_to_px"] = str(self.guidance_batch_px or "")
         return {name: value for name, value in named.items() if value}
 
 

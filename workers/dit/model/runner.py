@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from shared.errors import RenderFailed
-from shared.geometry import GridSize
+from shared.geometry import SIZE_MULTIPLE_PX, GridSize
 from shared.jobs.leases import Claim
 from shared.jobs.spec import Quality, RenderSettings
 from shared.jobs.token_grid import Prior
@@ -20,7 +20,7 @@ from workers.dit.memory import RenderBytes
 from workers.dit.memory_needs import needs_of
 from workers.dit.model.conditions import ConditionCache, condition_set, refuse_other_sizes
 from workers.dit.model.denoise_state import DenoiseState
-from workers.dit.model.denoiser import Branch, Denoiser
+from workers.dit.model.denoiser import Branch, Denoiser, Row
 from workers.dit.model.glyphs import GlyphEncoder
 from workers.dit.model.latents import decode_latents, initial_latents, preprocess_image, shrink_latents
 from workers.dit.model.loading import DitModel
@@ -55,14 +55,23 @@ class DitRunner:
     named at the methods.
     """
 
-    def __init__(self, model: DitModel, denoiser: Denoiser | None = None, plan: Plan | None = None) -> None:
+    def __init__(
+        self,
+        model: DitModel,
+        denoiser: Denoiser | None = None,
+        plan: Plan | None = None,
+        *,
+        guidance_batch_px: int = 0,
+    ) -> None:
         """Creates the runner. `denoiser` predicts the noise; the default computes everything on the model's own device.
 
         `plan` says how many rows (guidance branches of renders) of a picture size share a forward pass. Without a plan
-        each row has a pass of its own.
+        each row has a pass of its own. Up to `guidance_batch_px` pixels, the two rows of one render share a pass in
+        any case, if they fit together.
         """
         self._model = model
         self._plan = plan or Plan()
+        self._guidance_batch_px = guidance_batch_px
         self._glyphs = GlyphEncoder(model)
         self._schedules = Schedules(model)
         self._conditions = ConditionCache(model)
@@ -143,9 +152,8 @@ class DitRunner:
         """
         with _named_failures():
             rows = [state.rows() for state in states]
-            noises = iter(self._denoiser.predict(list(chain.from_iterable(rows)), self.max_batch(states[0].size)))
-            for state, own in zip(states, rows, strict=True):
-                state.advance(list(islice(noises, len(own))))
+            for state, noises in zip(states, self._predict(rows, states[0].size), strict=True):
+                state.advance(noises)
             # This waits for the device. So progress is correct, and a hang is noticed in the step that hangs.
             are_finite = torch.stack([state.latents.isfinite().all() for state in states]).tolist()
         return [None if is_finite else _nan_latents(state) for state, is_finite in zip(states, are_finite, strict=True)]
@@ -159,6 +167,17 @@ class DitRunner:
         picture would then depend on the other renders in its pass, and on the plan that its worker has measured.
         """
         return self._plan.rows_per_pass(size) if self._model.is_exact else 1
+
+    def _predict(self, rows: Sequence[Sequence[Row]], size: GridSize) -> Sequence[Sequence[Tensor]]:
+        """Returns the noise of the rows of each render. Rows of different renders share a forward pass only where this
+        changes no picture (`max_batch`).
+        """
+        both = 2 if size.num_tokens * SIZE_MULTIPLE_PX**2 <= self._guidance_batch_px else 1
+        max_rows = max(self.max_batch(size), both)
+        if not self._model.is_exact:
+            return [self._denoiser.predict(own, max_rows) for own in rows]
+        noises = iter(self._denoiser.predict(list(chain.from_iterable(rows)), max_rows))
+        return [list(islice(noises, len(own))) for own in rows]
 
     @property
     def device(self) -> torch.device:
