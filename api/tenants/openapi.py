@@ -56,6 +56,7 @@ _BUCKET = Response(
             "num_deleting": 0,
             "error": None,
             "failing_since": None,
+            "slow_request_s": None,
         }
     },
 )

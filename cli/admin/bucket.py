@@ -82,4 +82,6 @@ def _text(found: Json) -> str:
         lines.append(f"copies to delete: {found['num_deleting']}")
     if found["error"]:
         lines.append(f"failing since {found['failing_since']}: {found['error']}")
+    if found.get("slow_request_s"):
+        lines.append(f"slow: a request takes {found['slow_request_s']:.1f} s")
     return "\n".join(lines)

@@ -315,6 +315,11 @@ def line_job_id(batch_id: BatchId, round_: int, line: int) -> JobId:
     return JobId(f"job_{ULID.from_bytes(own[:11] + round_.to_bytes(1, 'big') + line.to_bytes(4, 'big'))}".lower())
 
 
+def round_of_line(job_id: JobId) -> int:
+    """Returns the number of retries of the batch before the job of a line was made. Call it only for jobs of lines."""
+    return int(ULID.from_str(job_id.removeprefix("job_").upper()).bytes[11])
+
+
 def line_job_prefix(batch_id: BatchId) -> str:
     """Returns the prefix that the ids of all jobs of a batch have in common. No other batch has jobs with this prefix.
 

@@ -133,14 +133,15 @@ WEBHOOK_SLOTS_USED = _DELIVERY.gauge("webhook_slots_used", "Webhook attempts in 
 BUCKET_COPIES = _DELIVERY.counter(
     "bucket_copies_total",
     "Tries to copy a job or batch into the bucket of its tenant: copied, refused (by the bucket, will be retried), "
-    "failed (can never be copied), given_up (the bucket refused for too long), later (the service failed, will be "
-    "retried), lost (another process took it over)",
+    "failed (can never be copied), given_up (it waited for too long, or its worker ended five times), later (the "
+    "service failed, will be retried), lost (another process took it over)",
     ("outcome",),
 )
 BUCKET_DELETIONS = _DELIVERY.counter(
     "bucket_deletions_total",
     "Tries to delete the copy of a deleted job or batch in the bucket of its tenant: deleted, refused (by the bucket, "
-    "will be retried), later (the service failed, will be retried), lost (another process took it over)",
+    "or not all in one try; will be retried), failed (the entry can't be read), later (the worker stops, will be "
+    "retried), lost (another process took it over)",
     ("outcome",),
 )
 CONTENT_CHECKS = _DELIVERY.counter(

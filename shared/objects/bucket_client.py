@@ -16,18 +16,22 @@ from shared.egress.errors import EgressFailed, EgressRefused
 from shared.errors import GridpressError, Misconfigured
 from shared.ids import ObjectKey
 from shared.objects.bucket_credentials import BucketCredentials
-from shared.objects.bucket_errors import BucketRefused, field_and_reason
+from shared.objects.bucket_errors import BucketRefused, access_field, field_and_reason, shown_code
 from shared.objects.egress_session import REQUEST_S, EgressSession
 from shared.objects.sealing import SealBroken
 from shared.objects.tenant_bucket import TenantBucket
 
 _PART_BYTES = 8 * 2**20
 _MOST_DELETED = 1000  # objects in one request
-_making = threading.Lock()  # boto3's default session is not safe for several threads
+_MOST_LISTED = 500  # objects in one response, so that it stays below the size limit with the longest names
+_making = threading.Lock()  # botocore's loader, which all clients share, is not safe for several threads
 
 
 class BucketClient:
-    """The bucket of one tenant. Every method raises `BucketRefused` with the reason in one line."""
+    """The bucket of one tenant. Every method raises `BucketRefused` with the reason in one line.
+
+    `pace` measures how long its requests take.
+    """
 
     def __init__(
         self,
@@ -42,8 +46,10 @@ class BucketClient:
         Raises `BucketRefused` if the secret key can't be decrypted.
         """
         self.place = place
+        session = EgressSession(egress, timeout_s)
+        self.pace = session.pace
         with _explained(place):
-            self._client = _s3_client(place, EgressSession(egress, timeout_s), credentials)
+            self._client = _s3_client(place, session, credentials)
 
     def put(self, key: ObjectKey, data: bytes, content_type: str) -> None:
         """Writes an object. The request is signed with the SHA-256 of the bytes, which S3 compares. Afterwards the size
@@ -81,7 +87,7 @@ class BucketClient:
             self._compare_size(key, num_bytes)
 
     def check(self) -> None:
-        """Writes, reads and deletes a small object under the prefix, and lists the prefix."""
+        """Writes, reads and deletes a small object under the prefix, and lists the prefix. Deletes it as copies are."""
         key, data = ObjectKey(f"{self.place.prefix}gridpress-check-{secrets.token_hex(8)}"), secrets.token_bytes(32)
         where = {"Bucket": self.place.bucket, "Key": key}
         with _explained(self.place, "may not be written to"):
@@ -90,40 +96,45 @@ class BucketClient:
             with _explained(self.place, "may not be read"):
                 found = self._client.get_object(**where)["Body"].read()
                 self._client.list_objects_v2(Bucket=self.place.bucket, Prefix=key, MaxKeys=1)
-            if found != data:
-                raise BucketRefused("returned other bytes than were written", "bucket")
-        finally:
-            with _explained(self.place, "may not be deleted from"):
-                self._client.delete_object(**where)
+        except BucketRefused:
+            with suppress(BucketRefused):  # the first error is the one to show
+                self.delete_keys([key])
+            raise
+        self.delete_keys([key], "may not be deleted from")
+        if found != data:
+            raise BucketRefused("returned other bytes than were written", "bucket")
 
-    def folders(self, folder: str) -> Iterator[str]:
-        """Yields the folders directly below a folder, in order."""
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self.place.bucket, Prefix=folder, Delimiter="/"
-        )
+    def page(self, folder: str, token: str | None = None) -> tuple[list[ObjectKey], str | None]:
+        """Returns up to 500 keys of a folder and of the folders below it, and the token of the next page; None after
+        the last. A token is what the previous call returned.
+        """
+        assert folder.endswith("/"), "without the slash, objects of other folders would be listed"
+        more = {"ContinuationToken": token} if token else {}
         with _explained(self.place):
-            for page in pages:
-                yield from (found["Prefix"] for found in page.get("CommonPrefixes", ()))
+            found = self._client.list_objects_v2(Bucket=self.place.bucket, Prefix=folder, MaxKeys=_MOST_LISTED, **more)
+        keys = [ObjectKey(each["Key"]) for each in found.get("Contents", ())]
+        if not all(key.startswith(folder) for key in keys):
+            raise BucketRefused(f"the bucket {self.place.bucket} lists objects of other folders than asked", "bucket")
+        return keys, found.get("NextContinuationToken")
 
     def delete_some(self, folder: str) -> int:
-        """Deletes up to 1,000 objects of a folder. Returns how many were deleted."""
-        assert folder.endswith("/"), "without the slash, objects of other folders would be deleted"
-        with _explained(self.place):
-            found = self._client.list_objects_v2(Bucket=self.place.bucket, Prefix=folder, MaxKeys=_MOST_DELETED)
-        keys = [ObjectKey(each["Key"]) for each in found.get("Contents", ())]
+        """Deletes up to 500 objects of a folder. Returns how many were deleted."""
+        keys, _ = self.page(folder)
         self.delete_keys(keys)
         return len(keys)
 
-    def delete_keys(self, keys: Sequence[ObjectKey]) -> None:
-        """Deletes up to 1,000 objects. Objects that don't exist count as deleted."""
+    def delete_keys(self, keys: Sequence[ObjectKey], what: str = "refuses to delete") -> None:
+        """Deletes up to 1,000 objects. Objects that don't exist count as deleted. `what` ends the text of an error."""
         assert len(keys) <= _MOST_DELETED
         if not keys:
             return
         objects = [{"Key": key} for key in keys]
-        with _explained(self.place):
+        with _explained(self.place, what):
             deleted = self._client.delete_objects(Bucket=self.place.bucket, Delete={"Objects": objects, "Quiet": True})
         if errors := deleted.get("Errors"):
-            raise BucketRefused(f"did not delete {len(errors)} objects ({errors[0].get('Code')})", "bucket")
+            code = shown_code(str(errors[0].get("Code", "")))
+            reason = f"the bucket {self.place.bucket} {what}: {len(errors)} objects stay ({code})"
+            raise BucketRefused(reason, access_field(self.place))
 
     def _compare_size(self, key: ObjectKey, num_bytes: int) -> None:
         found = self._client.head_object(Bucket=self.place.bucket, Key=key)["ContentLength"]
@@ -142,9 +153,9 @@ def _explained(place: TenantBucket, what: str = "refuses") -> Iterator[None]:
 
 
 def _s3_client(place: TenantBucket, http: EgressSession, credentials: BucketCredentials) -> Any:
+    session = credentials.session_of(place)  # may ask the machine for its credentials, so other threads must not wait
     with _making:
-        session = boto3.Session(botocore_session=credentials.session_of(place))
-        client = session.client(
+        client = boto3.Session(botocore_session=session).client(
             "s3",
             endpoint_url=place.address,
             region_name=place.region,

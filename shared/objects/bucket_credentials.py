@@ -35,7 +35,8 @@ class BucketCredentials:
         """Returns a session with the credentials for a bucket. The credentials of a role are fetched with the first
         request, and again before they expire.
 
-        Raises `SealBroken` if the secret key can't be decrypted, and `Misconfigured` without a sealing key.
+        Raises `SealBroken` if the secret key can't be decrypted, `Misconfigured` without a sealing key, and
+        `NoCredentialsError` if the service has no credentials of its own and needs them.
         """
         session = botocore.session.Session()
         session.register_component("data_loader", _LOADER)
@@ -49,6 +50,8 @@ class BucketCredentials:
             session._credentials = self._of_role(session, place)
         elif own := self._own():
             session.set_credentials(own.access_key, own.secret_key)
+        elif session.get_credentials() is None:  # searched now, which may ask the machine
+            raise NoCredentialsError
         return session
 
     def _own(self) -> Credentials | None:

@@ -53,13 +53,18 @@ def field_and_reason(error: Exception, place: TenantBucket, what: str) -> tuple[
     return _ACCESS[place.access], f"the request can't be sent: {_first_line(error)}"
 
 
-def _shown(code: str) -> str:
+def access_field(place: TenantBucket) -> str:
+    """Returns the field of the bucket's settings that gives the access."""
+    return _ACCESS[place.access]
+
+
+def shown_code(code: str) -> str:
     """Returns the code without characters that no S3 server uses, and cut to 64: the tenant's server chooses it."""
     return "".join(char for char in code[:_LONGEST_CODE] if char.isascii() and (char.isalnum() or char in "._-"))
 
 
 def _of_response(error: ClientError, place: TenantBucket, what: str) -> tuple[str, str]:
-    code = _shown(str(error.response["Error"].get("Code", "")))
+    code = shown_code(str(error.response["Error"].get("Code", "")))
     if error.operation_name == "AssumeRole":
         return "role_arn", f"the service may not assume the role {place.role_arn} ({code})"
     access, field, reason = _ACCESS[place.access], "bucket", f"the bucket {place.bucket} {what} ({code})"

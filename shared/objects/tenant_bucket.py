@@ -48,9 +48,9 @@ class TenantBucket:
         """Returns the folders that hold the copies of jobs and of batches. The tenant may keep other objects beside."""
         return (f"{self.prefix}{_JOBS}", f"{self.prefix}{_BATCHES}")
 
-    def is_folder_of_copies(self, folder: str) -> bool:
-        """Returns whether this is the folder of one job or batch, and not of the tenant's other objects."""
-        return any(re.fullmatch(f"{re.escape(parent)}{_COPIES}", folder) for parent in self.folders)
+    def is_copy(self, key: str) -> bool:
+        """Returns whether an object is in the folder of one job or batch, and not one of the tenant's other objects."""
+        return any(re.match(f"{re.escape(parent)}{_COPIES}", key) for parent in self.folders)
 
     def folder_of_job(self, job_id: JobId) -> str:
         """Returns the folder for the pictures and the manifest of a job."""

@@ -32,6 +32,9 @@ class BucketResponse(BaseModel):
     )
     error: str | None = Field(description="why the last copy or deletion failed; null unless the bucket refuses now")
     failing_since: Moment | None
+    slow_request_s: float | None = Field(
+        description="mean time of the last requests to the bucket, if it is so long that the bucket counts as slow"
+    )
 
     @classmethod
     def of(cls, tenant: TenantId, place: TenantBucket | None, health: BucketHealth) -> Self:
@@ -52,4 +55,5 @@ class BucketResponse(BaseModel):
             num_deleting=health.num_deleting,
             error=health.error,
             failing_since=health.failing_since,
+            slow_request_s=health.slow_s,
         )

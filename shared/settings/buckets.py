@@ -20,7 +20,10 @@ class BucketSettings(BaseSettings):
         "the bucket",
     )
     bucket_slots: int = Field(
-        default=16, ge=1, description="maximum number of jobs that one delivery process copies into buckets at once"
+        default=16,
+        ge=1,
+        description="maximum number of jobs that one delivery process copies into buckets at once. As many more may be "
+        "under way that take longer than 10 s",
     )
     bucket_concurrency: int = Field(
         default=4, ge=1, description="maximum number of jobs of one tenant that are copied into its bucket at once"
@@ -28,6 +31,6 @@ class BucketSettings(BaseSettings):
     bucket_patience_s: float = Field(
         default=3600.0,
         gt=0,
-        description="time for which copying into a bucket that refuses is tried again. After it the copy counts as "
-        "failed, and the webhook of the job is sent",
+        description="time for which copying into a bucket that refuses or is slow is tried again. After it the copy "
+        "counts as failed, and the webhook of the job is sent",
     )

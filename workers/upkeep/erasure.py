@@ -22,7 +22,7 @@ from shared.store.backups.holds import BackupHolds
 from shared.store.copies.buckets import BucketStore
 from shared.store.core.connect import Client
 from shared.store.tenants.erasure import Erasure, ErasureStore, Phase, TenantRecords
-from workers.upkeep.copies import erase_copies
+from workers.upkeep.copies import CopyErasure
 
 log = structlog.get_logger()
 
@@ -35,10 +35,17 @@ Step = Callable[[], int]
 
 @dataclass(slots=True)
 class _Search:
-    """One search of the store for data of a tenant: the number of the next step, and how much was found."""
+    """One search of the store for data of a tenant: the number of the next step, and how much was found. `copies` is
+    the place in the search of the tenant's own bucket. All searches of an erasure share it.
+    """
 
+    copies: CopyErasure = field(default_factory=CopyErasure)
     step: int = 0
     num_found: int = 0
+
+    def next(self) -> "_Search":
+        """Returns the search that follows this one."""
+        return _Search(self.copies)
 
 
 @dataclass(slots=True)
@@ -67,6 +74,8 @@ class Eraser:
     def step(self) -> int:
         """Does the next step of each erasure. Returns how much was done; 0 when there is nothing to do now."""
         erasures = self._store.all()
+        under_way = {each.tenant for each in erasures}  # another process may have ended some
+        self._searches = {tenant: search for tenant, search in self._searches.items() if tenant in under_way}
         return 0 if not erasures or self._holds.are_there() else sum(map(self._step, erasures))
 
     def _step(self, erasure: Erasure) -> int:
@@ -74,14 +83,17 @@ class Eraser:
             self._store.turn(erasure.tenant)
             return 0
         steps, search = self._steps(erasure), self._searches.setdefault(erasure.tenant, _Search())
+        if search.copies.is_under_way and search.copies.pauses:
+            return 0
         num = steps[search.step]()
         search.num_found += num
-        if num == 0:
+        if num == 0 and not search.copies.is_under_way:
             search.step += 1
         if search.step < len(steps):
             return 1
-        del self._searches[erasure.tenant]
+        self._searches[erasure.tenant] = search.next()
         if search.num_found == 0 and self._store.turn(erasure.tenant):
+            del self._searches[erasure.tenant]
             log.info("upkeep.tenant_erased", tenant=erasure.tenant)
         return search.num_found
 
@@ -105,7 +117,7 @@ class Eraser:
             lambda: self.objects.delete_some(folder_of_inputs(erasure.tenant), _OBJECTS),
             lambda: self.objects.delete_some(folder_of_outputs(erasure.tenant), _OBJECTS),
             lambda: self._search_folders(erasure.tenant, records),
-            lambda: self._erase_copies(erasure.tenant),
+            lambda: self._erase_copies(erasure.tenant, self._searches[erasure.tenant].copies),
             # The caller's own API key is of use until the end.
             *((records.delete_settings,) if erasure.with_settings and erasure.phase is Phase.FINISHING else ()),
         )
@@ -126,7 +138,7 @@ class Eraser:
         self._store.note_scanned(tenant, folders[-1] if folders else None)
         return len(folders)
 
-    def _erase_copies(self, tenant: TenantId) -> int:
+    def _erase_copies(self, tenant: TenantId, copies: CopyErasure) -> int:
         """Deletes some copies in the tenant's own bucket and returns how many.
 
         If the bucket refuses, the copies stay, and the erasure goes on: the bucket belongs to the tenant, who may have
@@ -134,10 +146,12 @@ class Eraser:
         """
         place = self._buckets.find(tenant)
         if place is None or self.buckets is None:
+            copies.restart()
             return 0
         try:
-            return erase_copies(self.buckets.client_of(place))
+            return copies.step(self.buckets.client_of(place))
         except BucketRefused as error:
+            copies.restart()
             log.warning("upkeep.copies_not_erased", tenant=tenant, error=str(error))
             return 0
 

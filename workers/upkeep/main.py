@@ -69,13 +69,15 @@ def run(settings: Settings) -> None:
         partial(delete_handovers, HandoverStore(client), objects),
         partial(forget_lost_jobs, KeptJobs(client, objects)),
         partial(delete_deleted_batches, BatchStore(client), objects),
-        Eraser(client, objects, BucketClients.of(settings, egress)).step,
         partial(purge_old_batches, BatchStore(client), objects, settings.batch_retention_s),
     )
+    eraser = Eraser(client, objects, BucketClients.of(settings, egress))
     watch_sealing(client, "upkeep", settings, stopping)
     canary = (open_objects(settings, fails_fast=True), ObjectWrites(client), stopping)
     Background("canary", partial(keep_writing, *canary), stopping.is_set).start()
     Background("cleaner", partial(keep_deleting, kinds, stopping), stopping.is_set).start()
+    # A thread of its own: it asks servers of tenants, which may be slow, and the other kinds must not wait for them.
+    Background("eraser", partial(keep_deleting, (eraser.step,), stopping), stopping.is_set).start()
     log.info("upkeep.ready")
     freeze_startup_objects()
     announce(settings.ready_file)

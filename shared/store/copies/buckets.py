@@ -21,13 +21,15 @@ _MOST_MEASURED = 1000
 @dataclass(frozen=True, slots=True)
 class BucketHealth:
     """The state of the copies into a tenant's bucket. `num_waiting` counts jobs and batches to copy, and `num_deleting`
-    those whose copies are to be deleted. `error` and `failing_since` are None unless the last try failed.
+    those whose copies are to be deleted. `error` and `failing_since` are of copies, or else of deletions, and None
+    unless the last try failed. `slow_s` is the mean time of a request, if the bucket is slow.
     """
 
     num_waiting: int
     num_deleting: int = 0
     error: str | None = None
     failing_since: datetime | None = None
+    slow_s: float | None = None
 
 
 class BucketStore:
@@ -71,12 +73,19 @@ class BucketStore:
             pipeline.zcard(f"gridpress:copy_deletions:{tenant}")
             pipeline.hgetall(f"gridpress:copy_state:{tenant}")
             num_waiting, num_deleting, state = pipeline.execute()
-        since = state.get("failing_since_ms")
-        failing_since = _time(int(since)) if since else None
-        return BucketHealth(int(num_waiting), int(num_deleting), state.get("error"), failing_since)
+        error, since, slow_ms = state.get("error"), state.get("failing_since_ms"), state.get("slow_ms")
+        if not since and (since := state.get("delete_failing_since_ms")):
+            error = f"copies are not deleted: {state.get('delete_error')}"
+        return BucketHealth(
+            int(num_waiting),
+            int(num_deleting),
+            error,
+            _time(int(since)) if since else None,
+            int(slow_ms) / 1000 if slow_ms else None,
+        )
 
     def num_refusing(self) -> int:
-        """Returns the number of tenants whose bucket refused the last try, while copies or deletions wait.
+        """Returns the number of tenants whose bucket refused the last copy or deletion, while some wait.
 
         It looks at the 1,000 tenants that are served next.
         """
@@ -84,8 +93,8 @@ class BucketStore:
             tenants = cast("list[str]", self._client.zrange("gridpress:copy_tenants", 0, _MOST_MEASURED - 1))
             pipeline = self._client.pipeline(transaction=False)
             for tenant in tenants:
-                pipeline.hexists(f"gridpress:copy_state:{tenant}", "failing_since_ms")
-            return sum(pipeline.execute())
+                pipeline.hmget(f"gridpress:copy_state:{tenant}", "failing_since_ms", "delete_failing_since_ms")
+            return sum(any(since) for since in pipeline.execute())
 
 
 def bucket_of(tenant: TenantId, text: str) -> TenantBucket:

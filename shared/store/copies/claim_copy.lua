@@ -1,34 +1,67 @@
--- Leases one job or batch that is to be copied into the bucket of its tenant, or a copy that is to be deleted. Tenants take turns. A tenant whose bucket
--- refused gets one try at a time, with growing pauses, so that it does not delay others. What has waited longer than the
--- patience while the bucket refuses is given up, and its webhook message is sent.
+-- Leases one job or batch that is to be copied into the bucket of its tenant, or a copy that is to be deleted. Tenants take
+-- turns. A bucket that refused gets one try of this kind (copy or deletion) at a time, with growing pauses. A bucket whose
+-- requests are slow gets one try at a time. So neither delays others. What has waited longer than the patience while the
+-- bucket refuses or is slow is given up, and its webhook message is sent.
 -- ARGV: holder, lease (ms), maximum number of leases of one tenant, patience (ms), '1' if the bucket may be one that
---   refused last, else '0'.
--- Returns {entry of a list of copies.lua, tenant, bucket (JSON), '1' if the bucket refused last, origin or '', record of the job
--- (job_record.lua) or '', batch of its line or '', note of its line or ''}, or {} when there is none. A first element
--- '' with a second one tells that so many copies were given up: claim again.
+--   refused last or is slow, else '0'.
+-- Returns {entry of a list of copies.lua, tenant, bucket (JSON), '1' if the bucket refused last or is slow, origin or '',
+-- record of the job (job_record.lua) or '', batch of its line or '', note of its line or ''}, or {} when there is none. A
+-- first element '' with a second one tells that so many copies were given up: claim again.
 
--- needs: keys, clock, copies, job_record
+-- needs: keys, clock, copies, fields, job_record
 local MOST_TENANTS, MOST_GIVEN_UP = 20, 100
-local holder, ttl, cap, patience, may_be_failing = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]),
+local MOST_LAPSES, LAPSE_PAUSE_MS = 5, 60000
+local KINDS = { copies = '', copy_deletions = 'delete_' } -- the lists, and what their fields of copy_state begin with
+local holder, ttl, cap, patience, may_be_limited = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]),
   ARGV[5] == '1'
 local now = now_ms()
 
--- Frees the leases that have ended, because their worker died.
-local function free_lapsed(leases)
-  local held = redis.call('HGETALL', leases)
-  for i = 1, #held, 2 do
-    if tonumber(string.match(held[i + 1], '^(%d+)|') or 0) <= now then redis.call('HDEL', leases, held[i]) end
+-- Puts off what a worker left unfinished when it ended, longer after each time, in case it ended the worker. Returns the
+-- number of copies that are given up: 1 after the fifth time, else 0.
+local function put_off(entry, tenant)
+  local key, list = copied_record(entry), copies_with(entry, tenant)
+  if is_deletion(entry) then
+    redis.call('ZADD', list, 'XX', now + LAPSE_PAUSE_MS, entry)
+  elseif redis.call('HEXISTS', key, 'copy') == 1 then
+    local num = redis.call('HINCRBY', key, 'copy_lapses', 1)
+    if num >= MOST_LAPSES then
+      end_copy(entry, tenant, 'failed', 'it was cut short ' .. num .. ' times, because its worker ended', now)
+      return 1
+    end
+    if num > 1 then redis.call('ZADD', list, 'XX', now + (num - 1) * LAPSE_PAUSE_MS, entry) end
   end
+  return 0
 end
 
--- Gives up what waits longer than the patience, or everything if the tenant has no bucket any more.
-local function give_up_late(tenant, why, is_all)
+-- Frees the leases that have ended, because their worker died. Returns the number of copies that are given up.
+local function free_lapsed(tenant, leases)
+  local held, num = redis.call('HGETALL', leases), 0
+  for i = 1, #held, 2 do
+    if tonumber(string.match(held[i + 1], '^(%d+)|') or 0) <= now then
+      redis.call('HDEL', leases, held[i])
+      num = num + put_off(held[i], tenant)
+    end
+  end
+  return num
+end
+
+-- Returns why copies that wait too long are given up, or nil if they are not: the bucket works, and they are just about to
+-- be made. `known` has the fields of the tenant's copy_state.
+local function reason_to_give_up(entry, tenant, known)
+  if tonumber(known.strikes or 0) > 0 then return known.error or '' end
+  if known.slow_ms then return string.format('the bucket is slow: a request takes %.1f s', known.slow_ms / 1000) end
+  if waits_for_deletion(entry, tenant, now) then return known.delete_error or '' end
+end
+
+-- Gives up what waits longer than the patience.
+local function give_up_late(tenant, known)
+  if not (known.strikes or known.slow_ms or known.delete_strikes) then return 0 end
   local num = 0
-  for _, entry in ipairs(redis.call('ZRANGEBYSCORE', P .. 'copies:' .. tenant, '-inf', is_all and '+inf' or now,
-    'LIMIT', 0, MOST_GIVEN_UP)) do
+  for _, entry in ipairs(redis.call('ZRANGE', P .. 'copies:' .. tenant, 0, MOST_GIVEN_UP - 1)) do
     local since = tonumber(redis.call('HGET', copied_record(entry), 'copy_since_ms') or 0)
     local is_leased = redis.call('HEXISTS', P .. 'copy_leases:' .. tenant, entry) == 1
-    if is_all or (since <= now - patience and not is_leased) then
+    local why = since <= now - patience and not is_leased and reason_to_give_up(entry, tenant, known)
+    if why then
       end_copy(entry, tenant, 'failed', why, now)
       num = num + 1
     end
@@ -36,65 +69,101 @@ local function give_up_late(tenant, why, is_all)
   return num
 end
 
--- Returns the first due entry of a list that nobody has leased, and its due time. A batch waits for the copies of its
--- jobs.
-local function first_free_of(list, leases, num)
+-- Returns whether a copy has to wait for something else. A batch waits for the copies of its jobs, but no longer than the
+-- patience. The pictures of a batch line wait for the deletion of earlier ones.
+local function has_to_wait(entry, tenant)
+  if is_deletion(entry) then return false end
+  local known = redis.call('HMGET', copied_record(entry), 'copies_left', 'copy_since_ms')
+  if tonumber(known[1] or 0) > 0 then return tonumber(known[2] or 0) > now - patience end
+  return waits_for_deletion(entry, tenant, now)
+end
+
+-- Returns the first due entry of a list that nobody has leased, and its due time.
+local function first_free_of(list, tenant, leases)
+  local num = redis.call('HLEN', leases)
   local due = redis.call('ZRANGEBYSCORE', list, '-inf', now, 'WITHSCORES', 'LIMIT', 0, num + 10)
   for i = 1, #due, 2 do
     local entry, at = due[i], tonumber(due[i + 1])
-    local left = not is_deletion(entry) and tonumber(redis.call('HGET', copied_record(entry), 'copies_left') or 0) or 0
-    if left > 0 then
+    if redis.call('HEXISTS', leases, entry) == 0 then
+      if not has_to_wait(entry, tenant) then return entry, at end
       redis.call('ZADD', list, now + NEXT_LOOK_MS, entry)
-    elseif redis.call('HEXISTS', leases, entry) == 0 then
-      return entry, at
     end
   end
 end
 
--- Returns the copy or deletion that has been due for longest and that nobody has leased.
-local function first_free(tenant, leases, num)
-  local copy, copy_at = first_free_of(P .. 'copies:' .. tenant, leases, num)
-  local deletion, deletion_at = first_free_of(P .. 'copy_deletions:' .. tenant, leases, num)
-  return (not copy or deletion and deletion_at < copy_at) and deletion or copy
+-- Returns the copy or deletion that has been due for longest and that nobody has leased. `rooms` has the kinds for which
+-- there is room.
+local function first_free(tenant, leases, rooms)
+  local found, found_at
+  for kind in pairs(rooms) do
+    local entry, at = first_free_of(P .. kind .. ':' .. tenant, tenant, leases)
+    if entry and (not found or at < found_at) then found, found_at = entry, at end
+  end
+  return found
+end
+
+-- Returns the numbers of leases by kind.
+local function num_leased(leases)
+  local num = { copies = 0, copy_deletions = 0 }
+  for _, entry in ipairs(redis.call('HKEYS', leases)) do
+    local kind = is_deletion(entry) and 'copy_deletions' or 'copies'
+    num[kind] = num[kind] + 1
+  end
+  return num
+end
+
+-- Returns the kinds of which the tenant may have one more lease: 'limited' if its bucket refused last or is slow, else 'free'.
+local function rooms_of(leases, known)
+  local num, rooms = num_leased(leases), {}
+  local total = num.copies + num.copy_deletions
+  for kind, prefix in pairs(KINDS) do
+    local is_failing = tonumber(known[prefix .. 'strikes'] or 0) > 0
+    local is_limited = is_failing or known.slow_ms
+    local is_paused = is_failing and tonumber(known[prefix .. 'resumes_ms'] or 0) > now
+    local is_busy = total >= (known.slow_ms and 1 or cap) or (is_failing and num[kind] > 0)
+    if not (is_paused or is_busy or (is_limited and not may_be_limited)) then
+      rooms[kind] = is_limited and 'limited' or 'free'
+    end
+  end
+  return rooms
 end
 
 -- Serves a tenant that has no bucket any more: its copies can be neither made nor deleted. Returns how many are given up.
 local function give_up_all(tenant)
   redis.call('DEL', P .. 'copy_deletions:' .. tenant)
-  local num = give_up_late(tenant, 'the tenant has no bucket any more', true)
-  if num == 0 then
+  local waiting = redis.call('ZRANGE', P .. 'copies:' .. tenant, 0, MOST_GIVEN_UP - 1)
+  for _, entry in ipairs(waiting) do end_copy(entry, tenant, 'failed', 'the tenant has no bucket any more', now) end
+  if #waiting == 0 then
     redis.call('DEL', P .. 'copy_leases:' .. tenant) -- those of deletions
     schedule_copies(tenant, now)
   end
-  return num
+  return #waiting
 end
 
 -- Returns the lease of an entry, as this script does.
-local function lease(entry, tenant, bucket, is_failing)
+local function lease(entry, tenant, bucket, is_limited)
   redis.call('HSET', P .. 'copy_leases:' .. tenant, entry, string.format('%.0f', now + ttl) .. '|' .. holder)
-  if is_deletion(entry) then return { entry, tenant, bucket, is_failing and '1' or '0', '', '', '', '' } end
+  if is_deletion(entry) then return { entry, tenant, bucket, is_limited and '1' or '0', '', '', '', '' } end
   local key = copied_record(entry)
   local known = redis.call('HMGET', key, 'origin', 'copy_batch', 'copy_note')
   local record = string.sub(entry, 1, 6) ~= 'batch_' and job_record(entry) or ''
-  return { entry, tenant, bucket, is_failing and '1' or '0', known[1] or '', record, known[2] or '', known[3] or '' }
+  return { entry, tenant, bucket, is_limited and '1' or '0', known[1] or '', record, known[2] or '', known[3] or '' }
 end
 
 -- Serves a tenant. Returns its lease, or nil and the number of copies that were given up.
 local function serve(tenant)
   local leases, bucket = P .. 'copy_leases:' .. tenant, redis.call('HGET', P .. 'buckets', tenant)
   if not bucket then return nil, give_up_all(tenant) end
-  free_lapsed(leases)
-  local state = redis.call('HMGET', P .. 'copy_state:' .. tenant, 'strikes', 'error')
-  local is_failing, num = tonumber(state[1] or 0) > 0, redis.call('HLEN', leases)
-  local given_up = is_failing and give_up_late(tenant, state[2] or '', false) or 0
+  local given_up = free_lapsed(tenant, leases)
+  local known = fields_of(P .. 'copy_state:' .. tenant, 'strikes', 'error', 'resumes_ms', 'delete_strikes', 'delete_error',
+    'delete_resumes_ms', 'slow_ms')
+  given_up = given_up + give_up_late(tenant, known)
   if given_up > 0 then return nil, given_up end
-  if num >= (is_failing and 1 or cap) or (is_failing and not may_be_failing) then
-    schedule_copies(tenant, now, true)
-    return nil, 0
-  end
-  local entry = first_free(tenant, leases, num)
-  local found = entry and lease(entry, tenant, bucket, is_failing)
-  schedule_copies(tenant, now)
+  local rooms = rooms_of(leases, known)
+  local entry = first_free(tenant, leases, rooms)
+  local is_limited = entry and rooms[is_deletion(entry) and 'copy_deletions' or 'copies'] == 'limited'
+  local found = entry and lease(entry, tenant, bucket, is_limited)
+  schedule_copies(tenant, now, not found and not (rooms.copies and rooms.copy_deletions))
   return found, 0
 end
 

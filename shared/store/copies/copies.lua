@@ -1,6 +1,7 @@
 -- Functions that make the copy of a job or batch in the bucket of its tenant due, end it and drop it. The webhook
 -- message about the end of the job or batch is sent when the copy has ended. Deletions of copies wait in a list of their
--- own. They share the leases and pauses of the tenant's copies, and are never given up while the tenant has the bucket.
+-- own. They share the leases of the tenant's copies, have pauses of their own, and are never given up while the tenant has
+-- the bucket.
 --   gridpress:buckets                hash  tenant -> its bucket (JSON, see buckets.py)
 --   gridpress:copies:<tenant>        zset  jobs and batches to copy, by due time
 --   gridpress:copy_deletions:<tenant>  zset  copies to delete, by due time: `delete|` and then the job, or the batch, or
@@ -8,14 +9,18 @@
 --                                          After the deletion `again|` replaces `delete|`, for what a late worker wrote
 --   gridpress:copy_leases:<tenant>   hash  entry of these lists -> end of the lease (ms), `|`, holder
 --   gridpress:copy_tenants           zset  tenants by the time of the next look at their copies
---   gridpress:copy_state:<tenant>    hash  strikes (failures in a row), resumes_ms, error, failing_since_ms
--- Fields of the job or batch: copy (pending, copied or failed), copy_since_ms, copy_error, copied_to; of the job of a
--- batch line: copy_batch, copy_note. Field of the batch: copies_left (jobs of its lines that are still to be copied).
+--   gridpress:copy_state:<tenant>    hash  strikes (failures in a row), resumes_ms, error, failing_since_ms of copies; the same
+--                                          of deletions after `delete_`; slow_ms (mean of a request, if the bucket is slow)
+-- Fields of the job or batch: copy (pending, copied or failed), copy_since_ms, copy_first_ms, copy_lapses (tries whose worker
+-- ended), copy_error, copied_to; of the job of a batch line: copy_batch, copy_note. Field of the batch: copies_left (jobs of
+-- its lines that are still to be copied).
 
 -- needs: keys, batch_messages, clock, fields, outbox, settle
 local COPY_STATE_KEPT_MS = 86400000
 local NEXT_LOOK_MS = 1000 -- while all that is due is leased
-local COPY_FIELDS = { 'copy', 'copy_since_ms', 'copy_error', 'copied_to', 'copy_batch', 'copy_note' }
+local LONGEST_LOOK_MS = 60000 -- while copies wait: one may have waited for longer than the patience
+local COPY_FIELDS = { 'copy', 'copy_since_ms', 'copy_first_ms', 'copy_lapses', 'copy_error', 'copied_to', 'copy_batch',
+  'copy_note' }
 
 local function copied_record(entry)
   return P .. (string.sub(entry, 1, 6) == 'batch_' and 'batch:' or 'job:') .. entry
@@ -38,17 +43,23 @@ local function first_due(list, leases, num)
   end
 end
 
+-- Returns a due time, or the end of a pause if that is later. Returns nil without a due time.
+local function after_pause(at, resumes) return at and math.max(at, tonumber(resumes or 0)) end
+
 -- Sets the time at which a claim should look at the copies of a tenant. A tenant that was just served goes to the end.
 local function schedule_copies(tenant, now, is_full)
   local leases = P .. 'copy_leases:' .. tenant
   local num = redis.call('HLEN', leases)
-  local at = first_due(P .. 'copies:' .. tenant, leases, num)
+  local copy_at = first_due(P .. 'copies:' .. tenant, leases, num)
   local deletion_at = first_due(P .. 'copy_deletions:' .. tenant, leases, num)
+  if not copy_at and not deletion_at and num == 0 then return redis.call('ZREM', P .. 'copy_tenants', tenant) end
+  local resumes = redis.call('HMGET', P .. 'copy_state:' .. tenant, 'resumes_ms', 'delete_resumes_ms')
+  local at = after_pause(copy_at, resumes[1])
+  deletion_at = after_pause(deletion_at, resumes[2])
   if deletion_at and (not at or deletion_at < at) then at = deletion_at end
-  if not at and num == 0 then return redis.call('ZREM', P .. 'copy_tenants', tenant) end
-  if is_full or not at then at = now + NEXT_LOOK_MS end
-  local resumes = tonumber(redis.call('HGET', P .. 'copy_state:' .. tenant, 'resumes_ms') or 0)
-  redis.call('ZADD', P .. 'copy_tenants', math.max(at, resumes, now), tenant)
+  if is_full or not at then at = math.max(at or 0, now + NEXT_LOOK_MS) end
+  if copy_at then at = math.min(at, now + LONGEST_LOOK_MS) end
+  redis.call('ZADD', P .. 'copy_tenants', math.max(at, now), tenant)
 end
 
 -- Makes the deletion of a copy due at a time (ms), if the tenant has a bucket. `what` says which copy, as above.
@@ -58,19 +69,63 @@ local function delete_copy(what, tenant, at)
   schedule_copies(tenant, now_ms())
 end
 
--- Makes the deletion of the copy of a job with `n` renders due at a time (ms), if there is a copy.
+-- Returns what names the pictures of a batch line with `n` pictures in an entry: the batch, `n` and the custom_id. Returns
+-- nil for a job that is no line.
+local function line_of_copy(job, n)
+  local known = redis.call('HMGET', P .. 'job:' .. job, 'copy_batch', 'copy_note')
+  local is_read, note = pcall(cjson.decode, known[2] or '')
+  local custom_id = known[1] and is_read and type(note) == 'table' and note.custom_id
+  return custom_id and known[1] .. '|' .. n .. '|' .. custom_id or nil
+end
+
+-- Returns the id that the job of a batch line has in a round of retries (see line_job_id in shared/batches/batch.py). The
+-- eight bits of the round are the 19th digit of the ULID and three bits of the 20th.
+local function in_round(job, round)
+  local DIGITS = '0123456789abcdefghjkmnpqrstvwxyz'
+  local high, low = math.floor(round / 8), (string.find(DIGITS, string.sub(job, 24, 24), 1, true) - 1) % 4
+  local digits = string.sub(DIGITS, high + 1, high + 1) .. string.sub(DIGITS, round % 8 * 4 + low + 1, round % 8 * 4 + low + 1)
+  return string.sub(job, 1, 22) .. digits .. string.sub(job, 25)
+end
+
+-- Returns whether a retry of a batch line has written its pictures over those of an earlier job of the line, or is just
+-- writing them. A copy that waits does not count: it is made after the deletion.
+local function is_replaced(job, tenant, batch)
+  if not string.match(job, '^job_[0-9a-hjkmnp-tv-z]+$') or #job ~= 30 then return false end
+  for round = 1, tonumber(redis.call('HGET', P .. 'batch:' .. batch, 'round') or 0) do
+    local other = in_round(job, round)
+    local is_copied = redis.call('HGET', P .. 'job:' .. other, 'copy') == 'copied'
+    local is_leased = redis.call('HEXISTS', P .. 'copy_leases:' .. tenant, other) == 1
+    if other > job and (is_copied or is_leased) then return true end
+  end
+  return false
+end
+
+-- Makes the deletion of the copy of a job with `n` renders due at a time (ms), if there is a copy. The pictures of a line
+-- stay if those of a retry have replaced them.
 local function delete_copy_of_job(job, tenant, n, at)
-  local known = redis.call('HMGET', P .. 'job:' .. job, 'copy', 'copy_batch', 'copy_note')
+  local known = redis.call('HMGET', P .. 'job:' .. job, 'copy', 'copy_batch')
   if not known[1] then return end
-  local is_read, note = pcall(cjson.decode, known[3] or '')
-  local custom_id = known[2] and is_read and note.custom_id
-  delete_copy(custom_id and known[2] .. '|' .. n .. '|' .. custom_id or job, tenant, at)
+  local line = line_of_copy(job, n)
+  if line and is_replaced(job, tenant, known[2]) then return end
+  delete_copy(line or job, tenant, at)
+end
+
+-- Returns whether a copy waits for the deletion of an earlier copy of the same batch line, which would delete the new
+-- pictures. A second deletion that would follow later is made due now.
+local function waits_for_deletion(entry, tenant, now)
+  local list, n = P .. 'copy_deletions:' .. tenant, redis.call('HGET', copied_record(entry), 'n')
+  local line = n and line_of_copy(entry, n)
+  if not line then return false end
+  if redis.call('ZSCORE', list, 'delete|' .. line) then return true end
+  local at = redis.call('ZSCORE', list, 'again|' .. line)
+  if at and tonumber(at) > now then redis.call('ZADD', list, now, 'again|' .. line) end
+  return at and true or false
 end
 
 -- Makes the copy of a job or batch due.
 local function queue_copy(entry, tenant, now)
-  redis.call('HSET', copied_record(entry), 'copy', 'pending', 'copy_since_ms', now)
-  redis.call('HDEL', copied_record(entry), 'copy_error', 'copied_to')
+  redis.call('HSET', copied_record(entry), 'copy', 'pending', 'copy_since_ms', now, 'copy_first_ms', now)
+  redis.call('HDEL', copied_record(entry), 'copy_error', 'copied_to', 'copy_lapses')
   redis.call('ZADD', P .. 'copies:' .. tenant, now, entry)
   schedule_copies(tenant, now)
 end
@@ -82,7 +137,9 @@ local function hold_for_copy(job, tenant, known, now)
   if redis.call('HEXISTS', P .. 'buckets', tenant) == 0 then return false end
   if known.batch then
     redis.call('HSET', P .. 'job:' .. job, 'copy_batch', known.batch, 'copy_note', known.note or '')
-    redis.call('HINCRBY', P .. 'batch:' .. known.batch, 'copies_left', 1)
+    -- The batch may be erased already: a field alone would be a record that nobody deletes.
+    local has_batch = redis.call('EXISTS', P .. 'batch:' .. known.batch) == 1
+    if has_batch then redis.call('HINCRBY', P .. 'batch:' .. known.batch, 'copies_left', 1) end
   end
   queue_copy(job, tenant, now)
   return true

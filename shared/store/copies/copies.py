@@ -20,6 +20,7 @@ from shared.tracing.origin import Origin, log_ids
 Outcome = Literal["copied", "deleted", "failed", "refused", "later"]
 
 _MOST_ERROR = 300  # characters
+_GIVEN_UP = 2  # as finish_copy.lua returns it
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +28,30 @@ class CopyClaim:
     """A leased job or batch. `job` is None for a batch, and for a job whose record can't be read.
 
     With a `deletion`, its copies are to be deleted, and all other fields about the job or batch are empty.
-    `line_of` is the batch of a job that was a batch line, and `note` has the fields of that line. `is_failing` says
-    whether the bucket refused the last copy.
+    `line_of` is the batch of a job that was a batch line, and `note` has the fields of that line. `is_limited` says
+    whether the bucket refused the last try of this kind, or is slow.
     """
 
     entry: str
     tenant: TenantId
     place: TenantBucket
     holder: HolderId
-    is_failing: bool = False
+    is_limited: bool = False
     job: Job | None = None
     line_of: BatchId | None = None
     note: str = ""
     deletion: CopyDeletion | None = None
     origin: Origin | None = field(default=None, compare=False)
+
+    @property
+    def is_deletion(self) -> bool:
+        """Returns whether a copy is to be deleted."""
+        return self.deletion is not None or self.is_unreadable
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Returns whether a copy is to be deleted, but the entry does not say which."""
+        return self.deletion is None and "|" in self.entry
 
     @property
     def batch_id(self) -> BatchId | None:
@@ -59,7 +70,9 @@ class CopyClaim:
     @property
     def log_ids(self) -> Mapping[str, str | int]:
         """Returns the ids that every log line about this copy carries."""
-        ids = {"batch_id": self.batch_id} if self.batch_id else {"job_id": self.job_id}
+        ids: Mapping[str, str] = {"batch_id": self.batch_id} if self.batch_id else {"job_id": self.job_id}
+        if self.is_unreadable:
+            ids = {"entry": self.entry}
         return log_ids(self.origin, tenant=self.tenant, **ids)
 
 
@@ -82,21 +95,21 @@ class CopyStore:
         worker: WorkerId | None = None,
         on_given_up: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Creates it without asking the store. `on_given_up` is told how many copies a claim has given up."""
+        """Creates it without asking the store. `on_given_up` is told how many copies were given up."""
         self._scripts = Scripts(client)
         self._rules = rules
         self._worker = worker
         self._on_given_up = on_given_up
 
-    def claim(self, *, may_be_failing: bool = True) -> CopyClaim | None:
+    def claim(self, *, may_be_limited: bool = True) -> CopyClaim | None:
         """Leases a copy or deletion that is due. Returns None when there is none.
 
-        Without `may_be_failing`, it leases nothing for a bucket that refused last.
+        Without `may_be_limited`, it leases nothing for a bucket that refused last or is slow.
         """
         rules, holder = self._rules, new_holder_id(self._worker)
         ttl_ms, patience_ms = int(rules.lease_ttl_s * 1000), int(rules.patience_s * 1000)
         while True:
-            found = self._scripts.run("claim_copy", holder, ttl_ms, rules.concurrency, patience_ms, int(may_be_failing))
+            found = self._scripts.run("claim_copy", holder, ttl_ms, rules.concurrency, patience_ms, int(may_be_limited))
             if not found:
                 return None
             if found[0]:
@@ -108,24 +121,29 @@ class CopyStore:
         ttl_ms = int(self._rules.lease_ttl_s * 1000)
         return bool(self._scripts.run("renew_copy", claim.entry, claim.tenant, claim.holder, ttl_ms))
 
-    def finish(self, claim: CopyClaim, outcome: Outcome, detail: str = "") -> bool:
+    def finish(self, claim: CopyClaim, outcome: Outcome, detail: str = "", *, slow_s: float = 0.0) -> bool:
         """Ends a try. `detail` is the location of the copies, or the error. See finish_copy.lua for the outcomes.
 
-        Returns False if the lease was lost.
+        `slow_s` is the mean time of the bucket's last requests if the bucket is slow, else 0. Returns False if the
+        lease was lost.
         """
         detail = detail[:_MOST_ERROR] if outcome != "copied" else detail
-        return bool(self._scripts.run("finish_copy", claim.entry, claim.tenant, claim.holder, outcome, detail))
+        who, times = (claim.entry, claim.tenant, claim.holder), (int(self._rules.patience_s * 1000), int(slow_s * 1000))
+        ended = int(self._scripts.run("finish_copy", *who, outcome, detail, *times))
+        if ended == _GIVEN_UP:
+            self._on_given_up(1)
+        return ended > 0
 
 
 def _claim_of(found: list[str], holder: HolderId) -> CopyClaim:
-    entry, tenant, text, is_failing, origin, record, batch, note = found
+    entry, tenant, text, is_limited, origin, record, batch, note = found
     owner = TenantId(tenant)
     return CopyClaim(
         entry=entry,
         tenant=owner,
         place=bucket_of(owner, text),
         holder=holder,
-        is_failing=is_failing == "1",
+        is_limited=is_limited == "1",
         job=job_of_record(JobId(entry), record) if record else None,
         line_of=BatchId(batch) if batch else None,
         note=note,

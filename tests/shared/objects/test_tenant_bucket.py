@@ -152,13 +152,13 @@ def test_without_key_and_role_the_service_uses_its_own_access(buckets: Buckets) 
     BucketClient(place, EgressClient(ON_LOOPBACK), BucketCredentials(own, SEALING)).check()
 
 
-def test_only_folders_of_jobs_and_batches_count_as_copies(buckets: Buckets) -> None:
+def test_only_objects_in_folders_of_jobs_and_batches_count_as_copies(buckets: Buckets) -> None:
     place = buckets.place()
     ulid = "01h" + "0" * 23
-    assert place.is_folder_of_copies(f"gridpress/jobs/job_{ulid}/")
-    assert place.is_folder_of_copies(f"gridpress/batches/batch_{ulid}/")
-    for other in ("gridpress/jobs/mine/", f"jobs/job_{ulid}/", f"gridpress/jobs/job_{ulid}/deeper/", "gridpress/"):
-        assert not place.is_folder_of_copies(other)
+    for key in (f"gridpress/jobs/job_{ulid}/0.png", f"gridpress/batches/batch_{ulid}/line-0.png"):
+        assert place.is_copy(key)
+    for other in ("gridpress/jobs/mine/a", f"jobs/job_{ulid}/0.png", f"gridpress/jobs/job_{ulid}.txt", "gridpress/a"):
+        assert not place.is_copy(other)
 
 
 def test_a_sealed_secret_opens_with_every_key_and_for_its_owner_alone() -> None:

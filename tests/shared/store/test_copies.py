@@ -76,7 +76,7 @@ def test_the_webhook_waits_for_the_copy(
     assert due_messages(client) == []
     assert copy_of(jobs, job.job_id) == BucketCopy(CopyStatus.PENDING)
     claim = claimed(copies, job)
-    assert (claim.tenant, claim.place.bucket, claim.is_failing) == (ACME, "acme-pictures", False)
+    assert (claim.tenant, claim.place.bucket, claim.is_limited) == (ACME, "acme-pictures", False)
     assert claim.job
     assert copies.claim() is None
     assert copies.finish(claim, "copied", "s3://acme-pictures/jobs/x/")
@@ -133,14 +133,14 @@ def test_a_bucket_that_refuses_is_tried_alone_with_growing_pauses(
         while (claim := copies.claim()) is None:
             clock.advance(1)
             waited += 1
-        assert claim.is_failing
+        assert claim.is_limited
         assert copies.claim() is None
-        assert copies.claim(may_be_failing=False) is None
+        assert copies.claim(may_be_limited=False) is None
         copies.finish(claim, "refused", "there is no bucket")
         pauses.append(waited)
     assert pauses == sorted(set(pauses))
     clock.advance(3600)
-    claim = copies.claim(may_be_failing=True)
+    claim = copies.claim(may_be_limited=True)
     assert claim is None  # all were given up
     assert due_messages(client)
     assert {each.bucket_copy for each in map(jobs.job_of_any_tenant, asked)} == {FAILED}
@@ -172,10 +172,10 @@ def test_a_success_ends_the_pauses(
     copies.finish(claimed(copies, job), "refused", "away")
     clock.advance(5)
     claim = claimed(copies, job)
-    assert claim.is_failing
+    assert claim.is_limited
     copies.finish(claim, "copied", "s3://acme-pictures/")
     assert buckets.health(ACME).error is None
-    assert not claimed(copies, ended(jobs, client)).is_failing
+    assert not claimed(copies, ended(jobs, client)).is_limited
 
 
 def test_failures_of_the_service_itself_are_not_the_buckets(
@@ -187,7 +187,7 @@ def test_failures_of_the_service_itself_are_not_the_buckets(
         assert copies.claim() is None
         clock.advance(5)
     assert buckets.health(ACME).error is None
-    assert not claimed(copies, job).is_failing
+    assert not claimed(copies, job).is_limited
 
 
 def test_the_lease_of_a_dead_worker_ends(

@@ -173,10 +173,10 @@ def test_a_bucket_that_refuses_delays_no_other_tenant_and_is_tried_until_it_work
     for _ in range(5):
         clock.advance(3600)  # longer than the patience with copies
         claim = deleting(copies)
-        assert (claim.tenant, claim.is_failing) == (ACME, True)
+        assert (claim.tenant, claim.is_limited) == (ACME, True)
         copies.finish(claim, "refused", "access denied")
     health = buckets.health(ACME)
-    assert (health.num_deleting, health.error) == (2, "access denied")
+    assert (health.num_deleting, health.error) == (2, "copies are not deleted: access denied")
     buckets.save(TenantBucket(ACME, "acme-pictures", access_key="mended", sealed_secret="x"))
     clock.advance(300)
     assert copies.finish(deleting(copies), "deleted")

@@ -16,7 +16,7 @@ from shared.jobs.bucket_copy import BucketCopy, CopyStatus
 from shared.metrics.catalogue import BUCKET_COPIES
 from shared.objects.bucket_clients import BucketClients
 from shared.objects.bucket_credentials import BucketCredentials
-from shared.objects.egress_session import EgressSession
+from shared.objects.egress_session import EgressSession, Pace
 from shared.objects.store import ObjectStore
 from shared.settings.settings import Settings
 from shared.store.access.keys import KeyStore
@@ -47,7 +47,7 @@ def shop(house: Services, client: Client) -> Shop:
 def service(client: Client, objects: ObjectStore, s3_settings: Settings, buckets: Buckets) -> CopyService:
     copies = CopyStore(client, CopyRules(concurrency=2), on_given_up=count_given_up)
     return CopyService(
-        copies, JobStore(client), BatchStore(client), objects, buckets.clients, s3_settings, most_failing=1
+        copies, JobStore(client), BatchStore(client), objects, buckets.clients, s3_settings, most_limited=1
     )
 
 
@@ -156,6 +156,31 @@ def test_a_batch_is_copied_with_the_names_of_its_lines(
     assert buckets.keys() == []
 
 
+def test_a_retried_line_keeps_its_new_pictures_and_loses_the_old_ones(
+    shop: Shop, service: CopyService, client: Client, buckets: Buckets
+) -> None:
+    default = TenantId("default")
+    BucketStore(client).save(buckets.place(default, bucket="acme-pictures", sealed_secret=_sealed(buckets, default)))
+    shop.fails = lambda claim: claim.index == 0
+    batch = shop.create(jsonl([a_line(0, n=2)]))
+    folder = f"gridpress/batches/{batch['id']}"
+
+    def pictures() -> list[str]:
+        shop.run(batch)
+        while copy_all(service):
+            make_due(client, default)
+        found = buckets.keys()
+        return [key.removeprefix(f"{folder}/") for key in found if key.endswith(".png")]
+
+    assert pictures() == ["line-0--1.png"]
+    (first,) = [each["id"] for each in shop.http.get("/v1/jobs").get_json()["data"]]
+    shop.fails = lambda claim: claim.index == 1
+    shop.do(batch, "retry")
+    assert pictures() == ["line-0--0.png"]
+    assert shop.http.delete(f"/v1/jobs/{first}").status_code == 204
+    assert pictures() == ["line-0--0.png"]
+
+
 def _sealed(buckets: Buckets, tenant: TenantId) -> str:
     return SEALING.seal(buckets.s3.secret_key, tenant)
 
@@ -225,6 +250,59 @@ def test_a_bucket_that_refuses_too_long_is_given_up_and_the_webhook_is_sent(
     told = read(shop, job, headers[ACME])["bucket_copy"]
     assert (told["status"], "there is no bucket absent" in told["error"]) == ("failed", True)
     assert due_types(client) == ["job.succeeded"]
+
+
+@pytest.mark.parametrize("is_slow", [False, True])
+def test_a_bucket_whose_requests_are_slow_is_known_as_slow(
+    shop: Shop,
+    service: CopyService,
+    placed: BucketStore,
+    headers: dict[TenantId, dict[str, str]],
+    is_slow: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if is_slow:
+        monkeypatch.setattr(Pace, "mean_s", 3.5)
+    posted(shop, headers[ACME])
+    shop.render()
+    with capture_logs() as logged:
+        assert copy_all(service) == 1
+    assert placed.health(ACME).slow_s == (3.5 if is_slow else None)
+    assert [each["event"] for each in logged] == ["bucket.copied", *(["bucket.slow"] if is_slow else [])]
+
+
+def test_an_unexpected_error_of_a_deletion_pauses_it(
+    shop: Shop,
+    service: CopyService,
+    buckets: Buckets,
+    placed: BucketStore,
+    headers: dict[TenantId, dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = posted(shop, headers[ACME])
+    shop.render()
+    assert copy_all(service) == 1
+    assert shop.http.delete(f"/v1/jobs/{job}", headers=headers[ACME]).status_code == 204
+
+    def broken(*_: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("workers.delivery.copies.service.delete_copies", broken)
+    with capture_logs() as logged:
+        assert copy_all(service) == 1
+    assert [each["event"] for each in logged] == ["bucket.copy_crashed", "bucket.not_deleted"]
+    assert placed.health(ACME).error == "copies are not deleted: the service could not delete it"
+
+
+def test_an_entry_that_nobody_can_read_is_told_and_taken_out(
+    service: CopyService, client: Client, placed: BucketStore
+) -> None:
+    client.zadd("gridpress:copy_deletions:acme", {"delete|nothing": 0})
+    client.zadd("gridpress:copy_tenants", {"acme": 0})
+    with capture_logs() as logged:
+        assert copy_all(service) == 1
+    assert [each["event"] for each in logged] == ["bucket.not_deleted"]
+    assert placed.health(ACME).num_deleting == 0
 
 
 @pytest.mark.parametrize("cause", ["own_store", "gone", "stopping"])

@@ -1,15 +1,23 @@
 """The erasure of a tenant's data deletes the copies in its bucket, and nothing else there."""
 
+from contextlib import suppress
+from typing import Any, cast
+
 import pytest
 from structlog.testing import capture_logs
 
 from shared.errors import TenantBeingErased
 from shared.ids import ObjectKey, TenantId
+from shared.objects.bucket_errors import BucketRefused
 from shared.objects.store import ObjectStore
 from shared.store.copies.buckets import BucketStore
 from shared.store.core.connect import Client
 from shared.store.tenants.erasure import ErasureStore
 from tests.fixtures.buckets import ACME, GLOBEX, Buckets
+from tests.fixtures.endless_bucket import EndlessBucket
+from tests.fixtures.http_server import HttpServer
+from workers.upkeep import copies
+from workers.upkeep.copies import CopyErasure
 from workers.upkeep.erasure import Eraser
 
 ULID = "01h" + "0" * 23
@@ -58,6 +66,65 @@ def test_a_bucket_that_refuses_does_not_hold_up_the_erasure(
         erase(client, objects, buckets)
     (line, *_) = [each for each in logged if each["event"] == "upkeep.copies_not_erased"]
     assert (line["tenant"], "there is no bucket absent" in line["error"]) == (ACME, True)
+
+
+def test_a_bucket_that_lists_without_end_does_not_hold_up_the_erasure(
+    client: Client, objects: ObjectStore, buckets: Buckets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copies, "_MOST_PAGES", 5)
+    with HttpServer(EndlessBucket) as server, capture_logs() as logged:
+        BucketStore(client).save(buckets.place(endpoint_url=server.url))
+        erase(client, objects, buckets)
+    lines = [each for each in logged if each["event"] == "upkeep.copies_not_erased"]
+    assert lines[0]["error"].startswith("it still lists objects after 5 pages")
+
+
+class _Clock:
+    """Each request to the bucket takes `request_s`."""
+
+    now_s = 0.0
+    request_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class _Pages:
+    """A bucket that lists one copy in each page, without end."""
+
+    def __init__(self, buckets: Buckets, clock: _Clock) -> None:
+        self.place, self.clock = buckets.place(), clock
+
+    def page(self, folder: str, token: str | None) -> tuple[list[str], str | None]:
+        self.clock.now_s += self.clock.request_s
+        return [f"{folder}job_{ULID}/0.png"], "more"
+
+    def delete_keys(self, _: object) -> None:
+        self.clock.now_s += self.clock.request_s
+
+
+@pytest.mark.parametrize("request_s", [0.1, 10.0, 29.0])
+def test_a_slow_bucket_gets_a_tenth_of_the_time_and_a_day(buckets: Buckets, request_s: float) -> None:
+    clock, in_bucket_s = _Clock(), 0.0
+    clock.request_s = request_s
+    erasing, pages = CopyErasure(clock), cast("Any", _Pages(buckets, clock))
+
+    def step() -> float:
+        """Returns how long it took."""
+        while erasing.pauses:
+            clock.now_s += 1
+        before_s = clock.now_s
+        erasing.step(pages)
+        return clock.now_s - before_s
+
+    with suppress(BucketRefused):
+        while True:
+            in_bucket_s += step()
+    with pytest.raises(BucketRefused, match="or is too slow"):
+        erasing.step(pages)
+    if request_s > 1:
+        assert 86_400 <= clock.now_s <= 86_400 + 20 * request_s + 1
+        assert in_bucket_s <= 8_640 + 2 * request_s
 
 
 def test_a_tenant_gets_no_bucket_while_its_data_is_erased(client: Client, buckets: Buckets) -> None:

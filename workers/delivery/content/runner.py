@@ -12,6 +12,7 @@ from structlog.contextvars import bound_contextvars
 
 from shared.errors import StoreUnavailable
 from shared.process.background import Background
+from workers.delivery.slots import Slot, Slots
 
 log = structlog.get_logger()
 
@@ -52,7 +53,8 @@ def _next_work(service: Checking[Claim]) -> _Work | None:
 class CheckRunner:
     """Claims checks of one kind on one thread and carries them out on up to `slots` other threads.
 
-    It looks for checks every `poll_s` seconds, and at once after each check that it found.
+    With `spare_slots`, checks that take long move out of the way of others (see `Slots`). It looks for checks every
+    `poll_s` seconds, and at once after each check that it found.
     """
 
     def __init__(
@@ -62,14 +64,15 @@ class CheckRunner:
         slots: int,
         poll_s: float,
         *,
+        spare_slots: int = 0,
         on_close: Callable[[], None] = lambda: None,
     ) -> None:
         self._name = name
         self._next_work: Callable[[], _Work | None] = partial(_next_work, service)
         self._poll_s = poll_s
         self._on_close = on_close
-        self._free = threading.BoundedSemaphore(slots)
-        self._pool = ThreadPoolExecutor(slots, thread_name_prefix=name)
+        self._slots = Slots(slots, spare_slots)
+        self._pool = ThreadPoolExecutor(slots + spare_slots, thread_name_prefix=name)
         self._stopping = threading.Event()
         self._thread = Background(name, self._run, self._stopping.is_set)
 
@@ -89,13 +92,17 @@ class CheckRunner:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            if not self._free.acquire(timeout=self._poll_s):
+            if not (slot := self._slots.acquire(self._poll_s)):
                 continue
-            work, pause_s = self._claim()
+            try:
+                work, pause_s = self._claim()
+            except BaseException:  # the thread goes on, and the slot must not be lost
+                self._slots.release(slot)
+                raise
             if work:
-                self._pool.submit(self._carry_out, work)
+                self._pool.submit(self._carry_out, work, slot)
             else:
-                self._free.release()
+                self._slots.release(slot)
                 self._stopping.wait(pause_s)
 
     def _claim(self) -> tuple[_Work | None, float]:
@@ -106,7 +113,7 @@ class CheckRunner:
             log.warning("checks.store_unavailable", kind=self._name, error=str(error))
             return None, _PAUSE_S
 
-    def _carry_out(self, work: _Work) -> None:
+    def _carry_out(self, work: _Work, slot: Slot) -> None:
         try:
             with bound_contextvars(**work.log_ids):
                 work.carry_out()
@@ -116,4 +123,4 @@ class CheckRunner:
         except Exception:
             log.exception("check.crashed", kind=self._name)
         finally:
-            self._free.release()
+            self._slots.release(slot)

@@ -1,13 +1,14 @@
 """Copies the pictures of a job, and the result files of a batch, into the bucket of their tenant."""
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic_core import from_json
 
-from shared.batches.batch import Batch
+from shared.batches.batch import Batch, round_of_line
 from shared.batches.outputs import file_name, stem_of
 from shared.batches.pictures import pictures_of
 from shared.errors import LeaseLost
@@ -15,12 +16,15 @@ from shared.files import FileId, file_key
 from shared.ids import ObjectKey
 from shared.jobs.job import Job, Picture
 from shared.objects.bucket_client import BucketClient
+from shared.objects.lines import split_lines
 from shared.objects.store import ObjectStore
 from shared.store.copies.copies import CopyClaim
+from shared.store.copies.deletion import CopyDeletion
 
 MANIFEST = "manifest.json"
 _JSON, _JSON_LINES = "application/json", "application/jsonl"
 _MOST_LINE_BYTES = 2**31  # a result line may hold whole pictures in base64
+_RENEW_BYTES, _RENEW_S = 8 * 2**20, 30.0  # a part of a file, and a fourth of the lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Copying:
     objects: ObjectStore
     bucket: BucketClient
     renew: Callable[[], bool]
+    now_s: Callable[[], float] = field(default=time.monotonic)
 
     def copy_job(self, job: Job, response: dict[str, Any]) -> str:
         """Copies the pictures of a job, and then its manifest: the job as the API returns it, with the names of the
@@ -54,13 +59,22 @@ class Copying:
         return place.location(folder)
 
     def copy_line(self, claim: CopyClaim, job: Job) -> str:
-        """Copies the pictures of a batch line into the folder of its batch, with names after the `custom_id`."""
+        """Copies the pictures of a batch line into the folder of its batch, with names after the `custom_id`.
+
+        If the line was retried, pictures of an earlier try that the new ones do not replace are deleted.
+        """
         assert claim.line_of
-        folder = self.bucket.place.folder_of_batch(claim.line_of)
-        stem = stem_of(json.loads(claim.note)["custom_id"])
+        custom_id, n, place = json.loads(claim.note)["custom_id"], len(job.renders), self.bucket.place
+        folder, stem, written = place.folder_of_batch(claim.line_of), stem_of(custom_id), set()
         for index, picture in _pictures(job):
-            self._copy(picture, folder + file_name(stem, index, len(job.renders), _suffix(job)))
-        return self.bucket.place.location(folder)
+            key = ObjectKey(folder + file_name(stem, index, n, _suffix(job)))
+            self._copy(picture, key)
+            written.add(key)
+        if round_of_line(job.job_id):
+            self._renew()
+            all_keys = CopyDeletion(batch_id=claim.line_of, custom_id=custom_id, n=n).keys(place)
+            self.bucket.delete_keys([key for key in all_keys if key not in written])
+        return place.location(folder)
 
     def copy_batch(self, batch: Batch) -> str:
         """Copies the output file and the error file of a batch, and writes a list of its pictures."""
@@ -68,7 +82,7 @@ class Copying:
         folder = place.folder_of_batch(batch.batch_id)
         if batch.output_file_id:
             self._copy_file(batch.output_file_id, ObjectKey(folder + "output.jsonl"))
-            listed = self._renewing(_listed(self._lines(batch.output_file_id)))
+            listed = _listed(self._lines(batch.output_file_id))
             self.bucket.put_parts(ObjectKey(folder + "manifest.jsonl"), listed, _JSON_LINES)
         if batch.error_file_id:
             self._copy_file(batch.error_file_id, ObjectKey(folder + "errors.jsonl"))
@@ -84,17 +98,21 @@ class Copying:
         self.bucket.put_parts(key, self._renewing(self.objects.stream(file_key(file_id))), _JSON_LINES)
 
     def _lines(self, file_id: FileId) -> Iterator[dict[str, Any]]:
-        for _, raw in self.objects.lines(file_key(file_id), most_bytes=_MOST_LINE_BYTES):
+        """Yields the lines of a file. The lease is renewed by what is read: a line may hold whole pictures, of which
+        the list of pictures keeps almost nothing.
+        """
+        self._renew()
+        for _, raw in split_lines(self._renewing(self.objects.stream(file_key(file_id))), 0, _MOST_LINE_BYTES):
             yield from_json(raw)
 
     def _renewing(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """Yields the chunks, and renews the lease for every 8 MiB of them."""
-        num_bytes = 0
+        """Yields the chunks, and renews the lease for every 8 MiB of them, or after 30 s if they come slower."""
+        num_bytes, renewed_at_s = 0, self.now_s()
         for chunk in chunks:
             num_bytes += len(chunk)
-            if num_bytes >= 8 * 2**20:
+            if num_bytes >= _RENEW_BYTES or self.now_s() - renewed_at_s >= _RENEW_S:
                 self._renew()
-                num_bytes = 0
+                num_bytes, renewed_at_s = 0, self.now_s()
             yield chunk
 
     def _renew(self) -> None:

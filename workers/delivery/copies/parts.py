@@ -34,7 +34,8 @@ def make_copies(client: Client, settings: Settings, hints: Hints, worker: Worker
         open_objects(settings, fails_fast=True),
         BucketClients.of(settings, egress),
         settings,
-        most_failing=max(1, settings.bucket_slots // 2),
+        most_limited=max(1, settings.bucket_slots // 2),
         on_end=lambda: hints.send_one(Queue.DELIVERY),
     )
-    return CheckRunner("copies", service, settings.bucket_slots, _POLL_S, on_close=service.stopping.set)
+    slots = settings.bucket_slots
+    return CheckRunner("copies", service, slots, _POLL_S, spare_slots=slots, on_close=service.stopping.set)

@@ -20,6 +20,7 @@ from shared.errors import (
 from shared.jobs.bucket_copy import BucketCopy, CopyStatus
 from shared.jobs.job import Job
 from shared.metrics.catalogue import BUCKET_COPIES, BUCKET_DELETIONS
+from shared.objects.bucket_client import BucketClient
 from shared.objects.bucket_clients import BucketClients
 from shared.objects.bucket_errors import BucketRefused
 from shared.objects.store import ObjectStore
@@ -33,6 +34,8 @@ from workers.delivery.copies.copying import Copying
 from workers.delivery.copies.deleting import delete_copies
 
 log = structlog.get_logger()
+
+_SLOW_S = 3.0  # mean time of a request of at most 8 MiB, or of a picture
 
 
 def count_given_up(num: int) -> None:
@@ -49,8 +52,8 @@ class WorkerStops(Exception):
 class CopyService:
     """Copies jobs and batches into the buckets of their tenants, and deletes copies. Thread-safe.
 
-    Buckets that refused last are tried in at most `most_failing` threads, so that the others are always free for
-    buckets that work. `on_end` is called after the end of a copy, because a webhook may be due.
+    Buckets that refused last, or are slow, are tried in at most `most_limited` threads, so that the others are always
+    free for buckets that work. `on_end` is called after the end of a copy, because a webhook may be due.
     """
 
     copies: CopyStore
@@ -59,38 +62,50 @@ class CopyService:
     objects: ObjectStore
     buckets: BucketClients
     settings: Settings
-    most_failing: int
+    most_limited: int
     on_end: Callable[[], None] = lambda: None
-    _num_failing: int = field(default=0, init=False)
+    _num_limited: int = field(default=0, init=False)
     stopping: threading.Event = field(default_factory=threading.Event, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def claim(self) -> CopyClaim | None:
         """Leases a copy or deletion that is due. Returns None when there is none. Raises `StoreUnavailable`."""
-        claim = self.copies.claim(may_be_failing=self._num_failing < self.most_failing)
-        if claim and claim.is_failing:
-            self._count_failing(1)
+        claim = self.copies.claim(may_be_limited=self._num_limited < self.most_limited)
+        if claim and claim.is_limited:
+            self._count_limited(1)
         return claim
 
     def carry_out(self, claim: CopyClaim) -> None:
         """Carries out a copy or deletion and stores the outcome. Raises `StoreUnavailable`: it is then tried again."""
         try:
-            outcome, detail = self._outcome(claim)
-            is_recorded = self.copies.finish(claim, outcome, detail)
+            tried = self._try(claim)
+            is_recorded = self.copies.finish(claim, tried.outcome, tried.detail, slow_s=tried.slow_s)
         except LeaseLost:
-            is_recorded = False
+            tried, is_recorded = _Try("later"), False
         finally:
-            if claim.is_failing:
-                self._count_failing(-1)
-        counter = BUCKET_DELETIONS if claim.deletion else BUCKET_COPIES
-        counter.labels(outcome if is_recorded else "lost").inc()
+            if claim.is_limited:
+                self._count_limited(-1)
+        counter = BUCKET_DELETIONS if claim.is_deletion else BUCKET_COPIES
+        counter.labels(tried.outcome if is_recorded else "lost").inc()
         if is_recorded:
-            self._log(claim, outcome, detail)
+            self._log(claim, tried)
             self.on_end()
 
-    def _outcome(self, claim: CopyClaim) -> tuple[Outcome, str]:
+    def _try(self, claim: CopyClaim) -> "_Try":
+        """Carries out a copy or deletion. Returns the outcome, and whether the bucket is slow."""
+        if claim.is_unreadable:
+            return _Try("failed", "the entry does not say what is to be deleted")
         try:
-            return self._delete(claim, claim.deletion) if claim.deletion else ("copied", self._copy(claim))
+            bucket = self.buckets.client_of(claim.place)
+        except BucketRefused as error:
+            return _Try("refused", str(error))
+        outcome, detail = self._outcome(claim, bucket)
+        mean_s = bucket.pace.mean_s
+        return _Try(outcome, detail, mean_s if mean_s >= _SLOW_S else 0.0)
+
+    def _outcome(self, claim: CopyClaim, bucket: BucketClient) -> tuple[Outcome, str]:
+        try:
+            return self._delete(claim, claim.deletion, bucket) if claim.deletion else self._copy(claim, bucket)
         except WorkerStops:
             return "later", "the worker stops"
         except BucketRefused as error:
@@ -103,23 +118,25 @@ class CopyService:
             raise
         except Exception:
             log.exception("bucket.copy_crashed")
-            return "later" if claim.deletion else "failed", "the service could not copy it"
+            # A deletion is tried until it works, so it has to pause longer after each failure.
+            return ("refused" if claim.deletion else "failed"), f"the service could not {_act(claim)} it"
 
-    def _copy(self, claim: CopyClaim) -> str:
-        """Copies a job or batch and returns the location of the copies."""
-        copying = Copying(self.objects, self.buckets.client_of(claim.place), partial(self._renew, claim))
+    def _copy(self, claim: CopyClaim, bucket: BucketClient) -> tuple[Outcome, str]:
+        """Copies a job or batch and returns the outcome, with the location of the copies."""
+        copying = Copying(self.objects, bucket, partial(self._renew, claim))
         if claim.batch_id:
-            return copying.copy_batch(self.batches.batch_of_any_tenant(claim.batch_id))
+            return "copied", copying.copy_batch(self.batches.batch_of_any_tenant(claim.batch_id))
         job = claim.job or self.jobs.job_of_any_tenant(claim.job_id)
-        if claim.line_of:
-            return copying.copy_line(claim, job)
+        return "copied", copying.copy_line(claim, job) if claim.line_of else self._copy_job(claim, job, copying)
+
+    def _copy_job(self, claim: CopyClaim, job: Job, copying: Copying) -> str:
         location = claim.place.location(claim.place.folder_of_job(job.job_id))
         return copying.copy_job(job, self._response(replace(job, bucket_copy=BucketCopy(CopyStatus.COPIED, location))))
 
-    def _delete(self, claim: CopyClaim, deletion: CopyDeletion) -> tuple[Outcome, str]:
+    def _delete(self, claim: CopyClaim, deletion: CopyDeletion, bucket: BucketClient) -> tuple[Outcome, str]:
         """Deletes copies and returns the outcome, with the location of their folder."""
         location = claim.place.location(deletion.folder(claim.place))
-        delete_copies(self.buckets.client_of(claim.place), deletion, partial(self._renew, claim))
+        delete_copies(bucket, deletion, partial(self._renew, claim))
         return "deleted", location
 
     def _renew(self, claim: CopyClaim) -> bool:
@@ -133,12 +150,30 @@ class CopyService:
     def _response(self, job: Job) -> dict[str, object]:
         return job_response(job, self.settings.public_url, self.settings.served_model_name)
 
-    def _count_failing(self, change: int) -> None:
+    def _count_limited(self, change: int) -> None:
         with self._lock:
-            self._num_failing += change
+            self._num_limited += change
 
-    def _log(self, claim: CopyClaim, outcome: Outcome, detail: str) -> None:
-        if outcome in ("copied", "deleted"):
-            log.info("bucket.deleted" if claim.deletion else "bucket.copied", location=detail)
+    def _log(self, claim: CopyClaim, tried: "_Try") -> None:
+        if tried.outcome in ("copied", "deleted"):
+            log.info("bucket.deleted" if claim.deletion else "bucket.copied", location=tried.detail)
         else:
-            log.warning("bucket.not_deleted" if claim.deletion else "bucket.not_copied", outcome=outcome, error=detail)
+            event = "bucket.not_deleted" if claim.is_deletion else "bucket.not_copied"
+            log.warning(event, outcome=tried.outcome, error=tried.detail)
+        if tried.slow_s:
+            log.warning("bucket.slow", request_s=round(tried.slow_s, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """The outcome of one try. `detail` is the location of the copies, or the error. `slow_s` is the mean time of the
+    last requests if the bucket is slow, else 0.
+    """
+
+    outcome: Outcome
+    detail: str = ""
+    slow_s: float = 0.0
+
+
+def _act(claim: CopyClaim) -> str:
+    return "delete" if claim.deletion else "copy"
