@@ -18,6 +18,7 @@ from cli.output.answers import print_answer
 from cli.stack.checkpoint import REAL_MODEL
 from shared import demo_model
 from workers.model.fingerprint import write_parts_file
+from workers.model.shards import broken_shards
 
 if TYPE_CHECKING:
     from huggingface_hub import DryRunFileInfo
@@ -54,6 +55,7 @@ def pull(*, model: str, revision: str | None, folder: Path | None, no_check: boo
         path = _downloaded(model, commit, folder)
         if not no_check:
             _check(model, commit, path, folder)
+    _check_heads(path)
     if folder:
         write_parts_file(path)
     num_bytes = sum(file.file_size or 0 for file in files)
@@ -117,6 +119,13 @@ def _check(model: str, commit: str, path: Path, folder: Path | None) -> None:
         names = ", ".join([*wrong, *missing][:5])
         raise Failure(f"files differ from those of the hub and were deleted: {names}; run the same command again")
     click.echo(f"all {found.checked_count} files have the checksums of the hub", err=True)
+
+
+def _check_heads(path: Path) -> None:
+    """Raises `Failure` if the hub itself has a file of weights that no worker could load, or `--no-check` kept one."""
+    parts = sorted(part for part in path.iterdir() if part.is_dir())
+    if faults := [fault for part in parts for fault in broken_shards(part)]:
+        raise Failure(f"{path}: {'; '.join(faults)}. Delete these files, and run the same command again")
 
 
 @contextmanager

@@ -59,6 +59,7 @@ def memory(settings: Settings) -> Findings:
     if (folder := _folder(settings.model)) is None:
         findings.facts["model"] = f"{settings.model or 'none given'}: not a folder here, so its memory is unknown"
         return findings
+    _check_files(findings, folder)
     try:
         placement = place(settings)
         free = free_bytes(placement.device)
@@ -96,6 +97,15 @@ def _folder(model: str | None) -> Path | None:
         return demo_weights()
     folder = Path(model).expanduser()
     return folder if folder.is_dir() else None
+
+
+def _check_files(findings: Findings, folder: Path) -> None:
+    """Reports every file of weights that is missing, truncated or wrong. Reads only the heads of the files."""
+    from workers.model.shards import broken_shards  # noqa: PLC0415
+
+    for part in sorted(path for path in folder.iterdir() if path.is_dir()):
+        for fault in broken_shards(part):
+            findings.complain(f"{folder}: {fault}", "copy this file again, or run gridpress pull again")
 
 
 def _check_room(findings: Findings, needed: int, free: int, *, is_shared: bool) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import sys
 import warnings
 from collections.abc import Callable
@@ -121,6 +122,17 @@ def test_weights_are_counted_without_being_loaded(tiny_checkpoint: Path) -> None
     assert dit_memory(tiny_checkpoint, torch.bfloat16, 512, 512, fp8="all").weights < counted
     assert dit_memory(tiny_checkpoint, torch.bfloat16, 512, 512, fp8="tiers").weights > counted
     assert dit_memory(tiny_checkpoint, torch.bfloat16, 1024, 1024).working == 4 * dit.working
+
+
+def test_every_broken_file_of_weights_is_a_problem(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    from cli.doctor import stages  # noqa: PLC0415
+
+    shutil.copytree(tiny_checkpoint, tmp_path / "model")
+    broken = [next((tmp_path / "model" / part).glob("*.safetensors")) for part in ("transformer", "vae")]
+    for file in broken:
+        file.write_bytes(file.read_bytes()[:-1])
+    problems = [problem.what for problem in stages.memory(Settings(model=str(tmp_path / "model"))).problems]
+    assert all(any(f"{file.parent.name}/{file.name} is truncated" in what for what in problems) for file in broken)
 
 
 @pytest.mark.parametrize("model", [None, "demo"])

@@ -16,15 +16,17 @@ from cli.stack.ports import free_ports
 from tests.cli.answering import Reply, handler_of
 from tests.cli.stub_api import reply
 from tests.fixtures.http_server import HttpServer
+from tests.workers.model.weights import safetensors_of
 
 MODEL, COMMIT = "acme/model", "c" * 40
+WEIGHTS = safetensors_of(b"w" * 5000)
 
 
 class Hub(HttpServer):
     """A model of two files, in the part of the hub's protocol that a download needs."""
 
     def __init__(self) -> None:
-        self.files = {"model_index.json": b"{}", "vae/weights.safetensors": b"w" * 5000, "README.md": b"hello"}
+        self.files = {"model_index.json": b"{}", "vae/weights.safetensors": WEIGHTS, "README.md": b"hello"}
         self.damaged: set[str] = set()
         self.downloads: Counter[str] = Counter()
         super().__init__(handler_of(self._answer))
@@ -71,9 +73,9 @@ def test_the_parts_of_a_model_are_downloaded_and_checked(hub: Hub, tmp_path: Pat
     result = pull(tmp_path / "model", "--json")
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout) == {
-        "model": MODEL, "commit": COMMIT, "folder": str(tmp_path / "model"), "bytes": 5002
+        "model": MODEL, "commit": COMMIT, "folder": str(tmp_path / "model"), "bytes": 2 + len(WEIGHTS)
     }  # fmt: skip
-    assert (tmp_path / "model" / "vae" / "weights.safetensors").read_bytes() == b"w" * 5000
+    assert (tmp_path / "model" / "vae" / "weights.safetensors").read_bytes() == WEIGHTS
     assert not (tmp_path / "model" / "README.md").exists()
     assert json.loads((tmp_path / "model" / "parts.json").read_text()).keys() == {"vae"}
     assert "all 2 files have the checksums of the hub" in result.stderr
@@ -92,6 +94,13 @@ def test_a_damaged_file_is_deleted_and_comes_with_the_next_pull(hub: Hub, tmp_pa
     assert not (tmp_path / "vae" / "weights.safetensors").exists()
     hub.damaged = set()
     assert pull(tmp_path).exit_code == 0
+
+
+def test_a_file_that_is_wrong_on_the_hub_itself_is_named(hub: Hub, tmp_path: Path) -> None:
+    hub.files["vae/weights.safetensors"] = WEIGHTS[:-1]
+    result = pull(tmp_path)
+    assert result.exit_code == 1
+    assert "vae/weights.safetensors is truncated" in result.stderr
 
 
 def test_a_full_disk_is_noticed_before_the_download(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,19 @@ from torch import Tensor, nn
 from workers.device.pinned import pinned_copies
 
 
+class _Moves:
+    """How often this process has moved weights to its device."""
+
+    num = 0
+
+
+def num_moves() -> int:
+    """Returns how often this process has moved weights to its device after it had loaded them. While the number stays
+    the same, all weights have the same addresses.
+    """
+    return _Moves.num
+
+
 class ParkedWeights:
     """The weights of some modules, which can be parked in host memory so that other processes can use the GPU's memory.
     The host always has a copy of the weights. So parking only frees the copy on the GPU, since weights never change.
@@ -38,6 +51,7 @@ class ParkedWeights:
 
     def unpark(self) -> None:
         """Copies every weight to the GPU. Returns when the copy is complete."""
+        _Moves.num += 1
         for key, tensor in self._tensors.items():
             tensor.data = self._parked[key].to(self._device, non_blocking=True)
         if self._device.type == "cuda":

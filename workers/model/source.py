@@ -93,20 +93,17 @@ def _from_hub(model: str, revision: str | None, parts: tuple[str, ...]) -> Model
     return ModelSource(snapshot, Revision(commit[:12]))
 
 
-def check_parts(path_or_id: str, parts: tuple[str, ...]) -> None:
-    """Raises `MissingCheckpoint` if a local folder is missing or lacks one of the model's parts, or if a file of their
-    weights is missing or truncated. Without this check, a library would raise a less clear error.
-
-    Model ids of the Hugging Face hub are not checked.
+def check_parts(path: str, parts: tuple[str, ...]) -> None:
+    """Raises `MissingCheckpoint` if a folder is missing or lacks one of the model's parts, or if a file of their
+    weights is missing, truncated or wrong. Without this check, a library would raise a less clear error.
     """
-    folder = Path(path_or_id)
-    missing = [part for part in parts if not (folder / part).is_dir()]
-    if folder.is_dir() and missing:
+    folder = Path(path)
+    if not folder.is_dir():
+        raise MissingCheckpoint(f"there is no folder {folder}: {HOW_TO_GET_ONE}")
+    if missing := [part for part in parts if not (folder / part).is_dir()]:
         raise MissingCheckpoint(f"{folder} is no GLM-Image checkpoint, {', '.join(missing)} missing: {HOW_TO_GET_ONE}")
     if faults := [fault for part in parts for fault in broken_shards(folder / part)]:
         raise MissingCheckpoint(f"{folder}: {'; '.join(faults)}. Copy these files again, or run gridpress pull again")
-    if not folder.is_dir() and path_or_id.startswith(("/", ".", "~")):
-        raise MissingCheckpoint(f"there is no folder {folder}: {HOW_TO_GET_ONE}")
 
 
 def _revision(folder: Path) -> Revision:

@@ -20,6 +20,7 @@ from workers.ar.model.step_kernels import torch_kernels
 from workers.ar.noise import CounterNoise
 from workers.ar.sampler import NOT_A_NUMBER, Sampler
 from workers.ar.sequence import ArSequence
+from workers.device.parked_weights import ParkedWeights
 
 ROWS = 4
 CLAIMS = [
@@ -107,18 +108,23 @@ class FakeGraph:
 def test_a_graph_whose_weights_have_moved_is_captured_again_and_never_left_unused(
     ar_model: ArModel, fixed: ArEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a shared GPU, weights come back to other addresses in each turn."""
-    step, addresses = fixed._decode, [1, 2]
+    """On a shared GPU, weights come back to other addresses in each turn. Elsewhere nobody looks at them in a step."""
+    step, addresses, asked = fixed._decode, [1, 2], list[int]()
     assert isinstance(step, FixedStep)
     expected = finish(fixed, EDITS[:2])
     monkeypatch.setattr(FakeGraph, "num_captured", 0)
     monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: FakeGraph(step))
     monkeypatch.setattr(torch.cuda, "graph", lambda _: nullcontext())
-    monkeypatch.setattr(step, "_weight_addresses", lambda: list(addresses))
+    monkeypatch.setattr(step, "_weight_addresses", lambda: asked.append(1) or list(addresses))
     with torch.inference_mode():
         step._recorded = step._record()
     assert finish(fixed, EDITS[:2]) == expected
-    assert FakeGraph.num_captured == 1
+    assert (FakeGraph.num_captured, len(asked)) == (1, 1)
+    parked = ParkedWeights([torch.nn.Linear(1, 1)], torch.device("cpu"))
+    parked.unpark()
+    assert finish(fixed, EDITS[:2]) == expected
+    assert (FakeGraph.num_captured, len(asked)) == (1, 2)
+    parked.unpark()
     addresses[1] = 3
     assert finish(fixed, EDITS[:2]) == expected
     assert FakeGraph.num_captured == 2

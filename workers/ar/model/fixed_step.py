@@ -4,7 +4,7 @@ as a CUDA graph.
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 import torch
@@ -19,6 +19,7 @@ from workers.ar.model.step_inputs import StepInputs
 from workers.ar.model.step_kernels import StepKernels, torch_kernels, triton_kernels
 from workers.ar.sequence import ArSequence
 from workers.device.loss import is_device_lost
+from workers.device.parked_weights import num_moves
 
 log = structlog.get_logger()
 
@@ -28,12 +29,13 @@ _WARM_UPS = 3  # runs before the capture, in which libraries choose their algori
 @dataclass(frozen=True, slots=True)
 class _CapturedGraph:
     """A captured CUDA graph, the tensor to which the graph writes tokens, and the addresses of the weights at the time
-    of its capture.
+    of its capture. `num_moves` counts the moves of weights up to the last time at which the addresses were compared.
     """
 
     graph: torch.cuda.CUDAGraph
     tokens: Tensor
     addresses: Sequence[int]
+    num_moves: int
 
 
 class FixedStep:
@@ -91,7 +93,7 @@ class FixedStep:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             tokens = self._eager()
-        return _CapturedGraph(graph, tokens, self._weight_addresses())
+        return _CapturedGraph(graph, tokens, self._weight_addresses(), num_moves())
 
     def _current_device(self) -> AbstractContextManager[None]:
         """Returns a context manager that makes the tensors' GPU the thread's current GPU. On a CPU it does nothing.
@@ -105,12 +107,13 @@ class FixedStep:
 
         A graph reads the model's weights by their addresses. Weights that were parked (moved to host memory while
         another process used the GPU) may come back to other addresses. Then the step is captured again, which takes
-        much less time than a turn on a shared GPU.
+        much less time than a turn on a shared GPU. The addresses of a thousand weights are compared only after a move.
         """
         if self._recorded is None:
             return self._eager()
-        if self._recorded.addresses != self._weight_addresses():
-            self._recorded = self._record()
+        if self._recorded.num_moves != (moves := num_moves()):
+            has_moved = self._recorded.addresses != self._weight_addresses()
+            self._recorded = self._record() if has_moved else replace(self._recorded, num_moves=moves)
         self._recorded.graph.replay()
         return self._recorded.tokens
 

@@ -3,16 +3,17 @@ converts prompts into token ids. It computes nothing.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import GlmImageForConditionalGeneration, GlmImageProcessor
 
 from shared.errors import MissingCheckpoint
 from workers.ar.control_tokens import ControlTokens
 from workers.device.packed_linear import make_linear, pack_linears
 from workers.model.source import HOW_TO_GET_ONE, check_parts
+from workers.model.weights import OnBytes, ignore_bytes, load_with_transformers
 
 AR_PARTS = ("vision_language_encoder", "processor")
 _GENERATE_TOP_K = 50  # the default of transformers' `generate` if the generation config has no top-k
@@ -51,23 +52,22 @@ class ArModel:
         return device
 
 
-def load_ar_model(path_or_id: str, device: torch.device, dtype: torch.dtype) -> ArModel:
-    """Loads the AR model from a folder, or from a model id of the Hugging Face hub. Both must have the layout of
-    diffusers' `GlmImagePipeline`.
+def load_ar_model(folder: str, device: torch.device, dtype: torch.dtype, on_bytes: OnBytes = ignore_bytes) -> ArModel:
+    """Loads the AR model from a folder with the layout of diffusers' `GlmImagePipeline`. `on_bytes` is called with the
+    bytes of each tensor that has arrived on the device.
 
-    Raises `MissingCheckpoint` if there is no checkpoint, or if a part of it is missing or unreadable.
+    Raises `MissingCheckpoint` if there is no checkpoint, or if a part of it is missing, unreadable or incomplete.
     """
-    check_parts(path_or_id, AR_PARTS)
+    check_parts(folder, AR_PARTS)
+    weights, processor_part = (Path(folder) / part for part in AR_PARTS)
+    network = load_with_transformers(GlmImageForConditionalGeneration, weights, device, dtype, on_bytes)
     try:
-        network = GlmImageForConditionalGeneration.from_pretrained(
-            path_or_id, subfolder="vision_language_encoder", dtype=dtype, use_safetensors=True
-        )
-        processor = GlmImageProcessor.from_pretrained(path_or_id, subfolder="processor")
-    except (OSError, ValueError, SafetensorError) as error:
+        processor = GlmImageProcessor.from_pretrained(processor_part)
+    except (OSError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise MissingCheckpoint(f"cannot load the AR model of {path_or_id} ({reason}): {HOW_TO_GET_ONE}") from error
+        raise MissingCheckpoint(f"cannot load the processor of {folder} ({reason}): {HOW_TO_GET_ONE}") from error
     control_tokens = ControlTokens(processor.tokenizer.get_added_vocab())
-    return ArModel(prepare(network.eval().to(device)), processor, _sampling(network), control_tokens)
+    return ArModel(prepare(network), processor, _sampling(network), control_tokens)
 
 
 def prepare(network: GlmImageForConditionalGeneration) -> GlmImageForConditionalGeneration:

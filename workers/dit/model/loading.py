@@ -3,17 +3,18 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, GlmImageTransformer2DModel
 from diffusers.image_processor import VaeImageProcessor
-from safetensors import SafetensorError
 from transformers import ByT5Tokenizer, T5EncoderModel
 
 from shared.errors import MissingCheckpoint
 from workers.device.packed_linear import pack_linears
 from workers.model.source import HOW_TO_GET_ONE, check_parts
+from workers.model.weights import OnBytes, ignore_bytes, load_with_diffusers, load_with_transformers
 
 DIT_PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
 
@@ -82,46 +83,45 @@ class DitModel:
 
 
 def load_dit_model(
-    path_or_id: str,
+    folder: str,
     device: torch.device,
     dtype: torch.dtype,
     *,
     low_memory: bool = False,
+    on_bytes: OnBytes = ignore_bytes,
 ) -> DitModel:
-    """Loads the DiT model from a folder, or from a model id of the Hugging Face hub. Both must have the layout of
-    diffusers' `GlmImagePipeline`. On a CPU in float32, packs the weights for oneDNN.
+    """Loads the DiT model from a folder with the layout of diffusers' `GlmImagePipeline`. On a CPU in float32, packs
+    the weights for oneDNN. `on_bytes` is called with the bytes of each tensor that has arrived on the device.
 
-    Raises `MissingCheckpoint` if there is no checkpoint, or if a part of it is missing or unreadable.
+    Raises `MissingCheckpoint` if there is no checkpoint, or if a part of it is missing, unreadable or incomplete.
     """
-    check_parts(path_or_id, DIT_PARTS)
-
-    def load(part: str, kind: Any, **options: Any) -> Any:
-        try:
-            return kind.from_pretrained(path_or_id, subfolder=part, **options)
-        except (OSError, ValueError, SafetensorError) as error:
-            reason = str(error).strip().partition("\n")[0]
-            message = f"cannot load the {part} of {path_or_id} ({reason}): {HOW_TO_GET_ONE}"
-            raise MissingCheckpoint(message) from error
-
-    # Pickled weights could run code. GLM-Image's weights are safetensors.
-    transformer = load("transformer", GlmImageTransformer2DModel, dtype=dtype, use_safetensors=True)
-    vae = load("vae", AutoencoderKL, dtype=dtype, use_safetensors=True)
-    text_encoder = load("text_encoder", T5EncoderModel, dtype=dtype, use_safetensors=True)
-    tokenizer = load("tokenizer", ByT5Tokenizer)
-    scheduler = load("scheduler", FlowMatchEulerDiscreteScheduler)
+    check_parts(folder, DIT_PARTS)
+    part = Path(folder)
+    resting = torch.device("cpu") if low_memory else device
+    transformer = load_with_diffusers(GlmImageTransformer2DModel, part / "transformer", device, dtype, on_bytes)
+    vae = load_with_diffusers(AutoencoderKL, part / "vae", resting, dtype, on_bytes)
+    text_encoder = load_with_transformers(T5EncoderModel, part / "text_encoder", resting, dtype, on_bytes)
     if device.type == "cpu" and dtype == torch.float32:
         arrange_for_cpu(transformer, vae, text_encoder)
-    resting = torch.device("cpu") if low_memory else device
     return DitModel(
-        transformer=transformer.to(device),
-        vae=vae.to(resting),
-        text_encoder=text_encoder.to(resting),
-        tokenizer=tokenizer,
-        scheduler_config=scheduler.config,
+        transformer=transformer,
+        vae=vae,
+        text_encoder=text_encoder,
+        tokenizer=_small_part(ByT5Tokenizer, part / "tokenizer"),
+        scheduler_config=_small_part(FlowMatchEulerDiscreteScheduler, part / "scheduler").config,
         device=device,
         dtype=dtype,
         low_memory=low_memory,
     )
+
+
+def _small_part(kind: Any, part: Path) -> Any:
+    """Returns a part of a checkpoint that has no weights. Raises `MissingCheckpoint`."""
+    try:
+        return kind.from_pretrained(part)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise MissingCheckpoint(f"cannot load {part} ({reason}): {HOW_TO_GET_ONE}") from error
 
 
 def arrange_for_cpu(transformer: torch.nn.Module, vae: torch.nn.Module, text_encoder: torch.nn.Module) -> None:
