@@ -77,6 +77,10 @@ class Health(BaseModel):
         description="ok, or which processes have different sealing keys, which encrypt the secrets of tenants' "
         "buckets. Callers without the scope operator see only that keys differ"
     )
+    exact_in_fp8: bool = Field(
+        description="true: new jobs get pictures in FP8 in every quality, also exact (GRIDPRESS_DIT_FP8=all); their "
+        "model revision ends in -fp8"
+    )
     deaf: dict[str, int] = Field(
         description="by queue, the number of live workers that ask for no work although they could take some. If all "
         "workers of a queue do so, `status` is `degraded`"

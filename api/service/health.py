@@ -15,6 +15,7 @@ from shared.errors import GridpressError, ObjectStoreUnavailable, StoreUnavailab
 from shared.hints.queues import Queue
 from shared.jobs.pauses import PauseKind
 from shared.jobs.states import Stage
+from shared.models.precision import has_exact_in_fp8
 from shared.schedule.throughput import StageLoad
 from shared.schedule.worker_health import QueueHealth
 
@@ -58,6 +59,9 @@ def ready() -> tuple[dict[str, object], int]:
 
     `paused` lists what operators have paused, such as `stage dit`. Only operators see paused tenants.
 
+    `exact_in_fp8` is true if new jobs get pictures that are computed in FP8 in every quality, also `exact`, because
+    GRIDPRESS_DIT_FP8 is `all`. The model revision then ends in `-fp8`.
+
     `sealing` is `ok` unless the API, delivery and upkeep have different sealing keys, which encrypt the secrets of
     tenants' buckets. Then nothing can be copied into these buckets. Only operators see which processes differ.
     """
@@ -83,6 +87,7 @@ def ready() -> tuple[dict[str, object], int]:
         "sealing": _for_operator(found.get("sealing"), for_operator=for_operator) or "ok",
         "deaf": {queue.value: each.deaf for queue, each in signs.items() if each.deaf},
         "stalled": stalled,
+        "exact_in_fp8": bool(found.get("exact_in_fp8")),
         "paused": [
             each.what for each in found.get("pauses") or () if for_operator or each.kind is not PauseKind.TENANT
         ],
@@ -102,6 +107,7 @@ def _probes(deps: Services) -> Mapping[str, Callable[[], object]]:
         "store_loss": partial(_or_none, deps.ledger.loss),
         "pauses": partial(_or_none, deps.pauses.pauses),
         "sealing": partial(_or_none, deps.sealing.fault),
+        "exact_in_fp8": partial(_or_none, lambda: has_exact_in_fp8(deps.throughput.newest_revision())),
     }
 
 

@@ -21,6 +21,7 @@ _HEALTH: dict[str, object] = {
     "enhance_prompt": "off",
     "store_loss": None,
     "sealing": "ok",
+    "exact_in_fp8": False,
     "deaf": {},
     "stalled": [],
     "paused": [],

@@ -40,7 +40,7 @@ def compute(settings: Settings) -> Findings:
     )
     findings.facts.update(capabilities(placement.device, placement.dtype))
     _check_option(findings, "GRIDPRESS_DIT_ATTENTION", settings.dit_attention, findings.facts["attention backends"])
-    if settings.dit_fp8 and findings.facts["FP8 weights"] != "yes":
+    if settings.dit_fp8 in ("tiers", "all") and findings.facts["FP8 weights"] != "yes":
         findings.complain("GRIDPRESS_DIT_FP8 cannot work here", findings.facts["FP8 weights"].removeprefix("no: "))
     return findings
 

@@ -12,6 +12,7 @@ from shared.settings.audit import AuditSettings
 from shared.settings.buckets import BucketSettings
 from shared.settings.content import ContentSettings
 from shared.settings.enhancement import EnhancementSettings
+from shared.settings.fp8 import Fp8, fp8_setting
 from shared.settings.labels import LabelSettings
 from shared.settings.model_names import read_model_names
 from shared.settings.networks import read_networks
@@ -264,10 +265,13 @@ class Settings(
         description="attention backend of the DiT, by its name in diffusers; native is torch's own. If unset, the "
         "profile of the device decides",
     )
-    dit_fp8: bool | None = Field(
-        default=None,
-        description="true: the weights of the DiT's linear layers are in FP8 (torchao), for every quality, which saves "
-        "memory. false: none are. If unset, the profile of the device decides for qualities other than exact",
+    dit_fp8: Fp8 = Field(
+        default="auto",
+        description="which renders use weights of the DiT in FP8 (torchao). tiers: every quality but exact, with a "
+        "second copy of the blocks. all (or 1): also exact, which saves memory. The model revision then ends in -fp8, "
+        "so give AR workers the same value. off (or 0): none. auto: tiers, where the profile of the device says so",
+        # YAML of the chart may say true and false.
+        json_schema_extra={"type": ["string", "boolean"], "enum": ["auto", "off", "tiers", "all", True, False]},
     )
     dit_channels_last: bool | None = Field(
         default=None,
@@ -458,6 +462,11 @@ class Settings(
     def _has_certificates(cls, url: str | None, others: ValidationInfo) -> str | None:
         files = (others.data.get(f"redis_{kind}_file") for kind in ("ca", "cert", "key"))
         return with_certificates(url, *files) if url else url
+
+    @field_validator("dit_fp8", mode="before")
+    @classmethod
+    def _is_fp8(cls, value: object) -> object:
+        return fp8_setting(value)
 
     @field_validator("trusted_proxies")
     @classmethod

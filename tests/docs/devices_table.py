@@ -17,7 +17,7 @@ BEGIN, END = "<!-- memory: begin -->", "<!-- memory: end -->"
 # The bytes that cards of these sizes report, the smallest of each size that is sold.
 CARDS = {"16 GB": 16.7e9, "24 GB": 24.1e9, "48 GB": 47.8e9, "80 GB": 85.0e9, "141 GB": 150.0e9}
 _DIT_WIDTH, _VAE_CHANNELS, _BF16 = 4096, 512, 2
-_SMALLEST = Settings(dit_fp8=True, low_memory=True)
+_SMALLEST = Settings(dit_fp8="all", low_memory=True)
 
 
 def tables() -> str:
@@ -72,7 +72,7 @@ def _cards() -> Iterator[tuple[str, str, str]]:
 
 def _workers(seats: list[Seat] | tuple[Seat, ...]) -> str:
     if len(seats) == 1:
-        return "nothing, unless `GRIDPRESS_DIT_FP8`, `GRIDPRESS_LOW_MEMORY` and `--ar-workers 0`: then a DiT worker"
+        return "nothing, unless `GRIDPRESS_DIT_FP8=all`, `GRIDPRESS_LOW_MEMORY` and `--ar-workers 0`: then a DiT worker"
     if seats[0].takes_turns:
         return "an AR worker and a DiT worker, which take turns"
     return f"an AR worker with {_gb(seats[0].kv_bytes or 0)} GB of KV memory, and a DiT worker"

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -22,6 +23,7 @@ from workers.consumer.serving import abandon_process
 from workers.device.facts import engine_facts
 from workers.device.loss import is_device_lost
 from workers.device.memory import room_bytes, show_device_memory
+from workers.device.occupancy import Occupancy
 from workers.device.placement import Placement, guidance_devices, place
 from workers.device.share import device_share
 from workers.dit.engine import DitEngine
@@ -42,6 +44,7 @@ from workers.dit.pictures.previews import PreviewPublisher
 from workers.dit.pictures.publish import Publisher
 from workers.dit.plan import Plan
 from workers.engine.places import turns
+from workers.model.shards import num_weight_bytes
 from workers.model.source import ModelSource, find_model
 from workers.stage.condition_images import ConditionImages
 from workers.stage.recorder import Write
@@ -49,6 +52,8 @@ from workers.stage.reuse import Reuse
 from workers.stage.worker import HandoverPorts, StageParts, run_stage
 
 _SMALLEST = (MIN_SIDE_PX, MIN_SIDE_PX)
+
+_SMALL_BYTES = 2 * 10**9  # a model with fewer bytes of weights may stand on a GPU twice
 
 
 def run(settings: Settings) -> None:
@@ -71,6 +76,7 @@ def run(settings: Settings) -> None:
     previews = PreviewPublisher(
         objects, LeaseStore(client, rules), labelling, is_withheld=settings.picture_hook_url is not None
     )
+    occupancy = _occupy(settings, source, placement)
     with device_share(settings, placement) as share:
         model = _load(source.folder, settings, placement, options)
         facts = _engine_facts(placement, options, model)
@@ -110,13 +116,27 @@ def run(settings: Settings) -> None:
         save=save,
         next_queue=Queue.DELIVERY,
         is_device_lost=partial(is_device_lost, device=placement.device),
-        device=placement.title,
+        device=f"{placement.title}, FP8 also for exact" if options.fp8 == "all" else placement.title,
         sizes=sizes_that_fit(model, room),
         handover_ports=HandoverPorts(engine.unfinished, handovers.store) if settings.handover_ttl_s else None,
     )
     run_stage(parts, settings, client)
     engine.close()
     previews.close()
+    del occupancy  # until here
+
+
+def _occupy(settings: Settings, source: ModelSource, placement: Placement) -> Occupancy | None:
+    """Makes sure that this worker does not count on memory of its GPU on which another DiT worker counts.
+
+    Workers that take turns measure the memory in their own turn. Small models fit beside each other anyway.
+    """
+    if placement.device.type != "cuda" or settings.share_device:
+        return None
+    if num_weight_bytes(Path(source.folder), DIT_PARTS) < _SMALL_BYTES:
+        return None
+    has_part = settings.dit_memory_bytes is not None
+    return Occupancy(settings.data_dir / "run", placement.device_name, has_part=has_part)
 
 
 def _load(folder: str, settings: Settings, placement: Placement, options: DitOptions) -> DitModel:

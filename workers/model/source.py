@@ -2,7 +2,7 @@
 with this model.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -13,6 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from shared import demo_model
 from shared.errors import MissingCheckpoint
 from shared.ids import Revision
+from shared.models.precision import served_revision
 from shared.settings.settings import Settings
 from workers.checkpoint.shipped import demo_weights
 from workers.device.placement import place
@@ -44,6 +45,7 @@ def find_model(settings: Settings, parts: tuple[str, ...]) -> ModelSource:
       the commit; without it, a worker logs which commit it has found.
     - The revision of a folder is 12 hex digits, a hash of the names, sizes, beginnings and ends of the files of its
       parts (`workers.model.fingerprint`).
+    - With `GRIDPRESS_DIT_FP8=all` the revision ends in `-fp8`, because all pictures differ then.
 
     Raises `MissingCheckpoint` if the settings name no model for a GPU, or if the model is missing or can't be
     downloaded.
@@ -53,8 +55,10 @@ def find_model(settings: Settings, parts: tuple[str, ...]) -> ModelSource:
     folder = _demo_folder() if model == demo_model.NAME else Path(model).expanduser()
     if folder.is_dir():
         check_parts(str(folder), parts)
-        return ModelSource(str(folder), _revision(folder))
-    return _from_hub(model, settings.model_revision, parts)
+        found = ModelSource(str(folder), _revision(folder))
+    else:
+        found = _from_hub(model, settings.model_revision, parts)
+    return replace(found, revision=served_revision(found.revision, settings.dit_fp8))
 
 
 def _default(settings: Settings) -> str:

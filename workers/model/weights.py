@@ -1,16 +1,15 @@
-"""Loads the weights of one model, tensor by tensor, from its files to a device. No copy of all weights lies in host
-memory. It refuses a checkpoint that lacks a tensor, or has one of another shape: a library would fill it with noise.
+"""Reads the weights of one model tensor by tensor, and loads a model of transformers with them.
+
+No copy of all weights lies in host memory. A checkpoint that lacks a tensor, or has one of another shape, is refused. A
+library would fill it with noise.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import init_empty_weights
-from accelerate.utils import set_module_tensor_to_device
-from diffusers import ModelMixin
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel
@@ -51,7 +50,7 @@ def load_with_transformers(
 
     Raises `MissingCheckpoint` if the folder has no model of this kind with all its weights.
     """
-    with _as_missing(part), _stored(part, on_bytes) as tensors:
+    with as_missing(part), stored_tensors(part, on_bytes) as tensors:
         model, found = kind.from_pretrained(
             None,
             config=kind.config_class.from_pretrained(part),
@@ -62,59 +61,29 @@ def load_with_transformers(
             output_loading_info=True,
         )
         for name, has, needs in found["mismatched_keys"]:
-            raise _wrong_shape(part.name, name, has, needs)
-        _refuse_incomplete(part, found["missing_keys"])
+            raise wrong_shape(part.name, name, has, needs)
+        refuse_incomplete(part, found["missing_keys"])
         if model.can_generate() and (part / "generation_config.json").exists():
             model.generation_config = GenerationConfig.from_pretrained(part)
     return model.eval()
 
 
-def load_with_diffusers(
-    kind: type[ModelMixin], part: Path, device: torch.device, dtype: torch.dtype, on_bytes: OnBytes = ignore_bytes
-) -> Any:
-    """Returns a model of diffusers with the weights in the folder `part`, on the device.
-
-    Raises `MissingCheckpoint` if the folder has no model of this kind with all its weights.
-    """
-    with _as_missing(part), _stored(part, on_bytes) as tensors:
-        model = _without_weights(kind, part)
-        named = dict(tensors)
-        model._fix_state_dict_keys_on_load(named)  # the VAE's attention had other names in earlier releases
-        wanted = model.state_dict()
-        _refuse_incomplete(part, wanted.keys() - named.keys())
-        for name, empty in wanted.items():
-            tensor = named[name][...]
-            if tensor.shape != empty.shape:
-                raise _wrong_shape(named[name].place, name, tensor.shape, empty.shape)
-            kept = dtype if tensor.is_floating_point() else tensor.dtype
-            value = tensor.to(device).contiguous()
-            set_module_tensor_to_device(model, name, device, value=value, dtype=kept, clear_cache=False)
-    return model.to(device).eval()  # buffers that no file has
-
-
-def _without_weights(kind: type[ModelMixin], part: Path) -> Any:
-    """Returns a model of diffusers whose weights have shapes and no data. Its buffers have data."""
-    config = kind.load_config(part)
-    if not isinstance(config, dict):
-        raise MissingCheckpoint(f"cannot load {part}: its config.json is no object")
-    with init_empty_weights():
-        return kind.from_config(config)
-
-
-def _wrong_shape(place: str, name: str, has: Sequence[int], needs: Sequence[int]) -> MissingCheckpoint:
+def wrong_shape(place: str, name: str, has: Sequence[int], needs: Sequence[int]) -> MissingCheckpoint:
+    """Returns the error for a tensor of another shape than the model's. `place` is its file or folder."""
     return MissingCheckpoint(
         f"{place}: the tensor {name} has the shape {list(has)}, and the model of this folder needs {list(needs)}"
     )
 
 
-def _refuse_incomplete(part: Path, missing: Any) -> None:
+def refuse_incomplete(part: Path, missing: Collection[str]) -> None:
+    """Raises `MissingCheckpoint` if tensors are missing. `missing` has their names."""
     if names := sorted(missing):
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         raise MissingCheckpoint(f"no file of weights in {part} has the tensor {names[0]}{more}")
 
 
 @contextmanager
-def _stored(part: Path, on_bytes: OnBytes) -> Iterator[Mapping[str, StoredTensor]]:
+def stored_tensors(part: Path, on_bytes: OnBytes) -> Iterator[Mapping[str, StoredTensor]]:
     """Yields all tensors in a part's files of weights by name. Each file is open, and mapped into memory, meanwhile.
 
     Pickled weights are not read, since they could run code.
@@ -131,7 +100,7 @@ def _stored(part: Path, on_bytes: OnBytes) -> Iterator[Mapping[str, StoredTensor
 
 
 @contextmanager
-def _as_missing(part: Path) -> Iterator[None]:
+def as_missing(part: Path) -> Iterator[None]:
     """Translates the errors of the libraries that load a model to one line. Errors of a device pass through."""
     try:
         yield

@@ -48,7 +48,8 @@ def workers_on_gpus(
         gpus = [] if choice == _NONE else _chosen(choice, list_gpus())
     if not gpus:
         return Workers(1 if num_ar is None else num_ar, 1 if num_dit is None else num_dit)
-    seats = assign(gpus, Needs.of(settings), num_ar=num_ar, num_dit=num_dit, may_take_turns=not settings.dit_fp8)
+    may_take_turns = settings.dit_fp8 not in ("tiers", "all")
+    seats = assign(gpus, Needs.of(settings), num_ar=num_ar, num_dit=num_dit, may_take_turns=may_take_turns)
     return Workers(
         ar=sum(seat.worker.startswith("ar-") for seat in seats),
         dit=sum(seat.worker.startswith("dit-") for seat in seats),

@@ -33,6 +33,6 @@ class Needs:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Returns the needs of the full-size model with these settings."""
-        saved = DIT_BLOCKS // 2 if settings.dit_fp8 else 0
+        saved = {"all": DIT_BLOCKS // 2, "tiers": -FP8_COPY}.get(settings.dit_fp8, 0)
         saved += DIT_ENCODERS if settings.low_memory else 0
         return cls(dit=cls().dit - saved)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from structlog.testing import capture_logs
 
+from shared.errors import Misconfigured
 from shared.jobs.spec import Quality
 from shared.settings.settings import Settings
 from tests.workers.dit.claims import make_claim
@@ -93,7 +94,7 @@ def test_settings_come_before_the_profile(machine: Machine) -> None:
     given = Settings(
         dit_compile="none",
         dit_attention="native",
-        dit_fp8=False,
+        dit_fp8="off",
         dit_channels_last=False,
         dit_guidance_batch_px=0,
         dit_vae_tiles="never",
@@ -102,7 +103,36 @@ def test_settings_come_before_the_profile(machine: Machine) -> None:
     assert options.facts() == {"attention": "native"}
     assert set(options.reasons.values()) == {"setting"}
     assert vae_tiles_of(given, GPU) == "never"
-    assert options_of(Settings(dit_fp8=True), GPU).fp8 == "all"
+
+
+def test_only_a_setting_puts_exact_in_fp8_and_the_worker_says_so(machine: Machine) -> None:
+    machine((9, 0))
+    for fp8, expected in (("auto", "tiers"), ("tiers", "tiers"), ("all", "all"), ("off", None)):
+        options = options_of(Settings(dit_fp8=fp8), GPU)  # type: ignore[arg-type]
+        with capture_logs() as logs:
+            log_options(options, GPU)
+        assert options.fp8 == expected
+        assert [log["event"] for log in logs[1:]] == ["dit.exact_in_fp8"] * (fp8 == "all")
+    machine((8, 0))
+    assert options_of(Settings(), GPU).fp8 is None
+
+
+@pytest.mark.parametrize(
+    ("lacking", "given", "why"),
+    [
+        ({"capability": (8, 0)}, {}, "compute capability"),
+        ({"lacks": ("torchao",)}, {}, "pip install"),
+        ({"total_gb": 51}, {}, "no room"),
+        ({}, {"dit_memory_bytes": 27_000_000_000}, "GRIDPRESS_DIT_MEMORY_BYTES"),
+        ({}, {"dit_guidance_devices": "cuda:0,cuda:1"}, "second guidance device"),
+    ],
+)
+def test_tiers_in_fp8_that_a_setting_asks_for_and_a_card_cannot_hold_are_refused(
+    machine: Machine, lacking: dict[str, object], given: dict[str, object], why: str
+) -> None:
+    machine(**{"capability": (9, 0), **lacking})
+    with pytest.raises(Misconfigured, match=f"GRIDPRESS_DIT_FP8=tiers can't work here: .*{why}"):
+        options_of(Settings(dit_fp8="tiers", **given), GPU)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -41,10 +41,15 @@ def test_a_cpu_changes_nothing_unless_it_is_named() -> None:
 
 
 def test_settings_are_read_into_options() -> None:
-    settings = Settings(dit_compile="inductor", dit_warm_up="512x512, 768x512", dit_attention="native", dit_fp8=True)
+    settings = Settings(dit_compile="inductor", dit_warm_up="512x512, 768x512", dit_attention="native", dit_fp8="all")
     options = options_of(settings, CPU)
     assert options == DitOptions("inductor", "native", "all", channels_last=True, warm_up=((512, 512), (768, 512)))
-    named = {"compiler": "inductor", "attention": "native", "weights": "fp8", "vae_layout": "channels_last"}
+    named = {
+        "compiler": "inductor",
+        "attention": "native",
+        "weights": "fp8, also for exact",
+        "vae_layout": "channels_last",
+    }
     assert options.facts() == named
 
 
@@ -122,8 +127,9 @@ def test_a_backend_that_this_device_lacks_is_refused(model: DitModel, backend: s
 
 
 def test_fp8_weights_cannot_be_parked() -> None:
-    with pytest.raises(Misconfigured, match="exclude each other"):
-        options_of(Settings(dit_fp8=True, share_device=True), CPU)
+    for fp8 in ("tiers", "all"):
+        with pytest.raises(Misconfigured, match="exclude each other"):
+            options_of(Settings(dit_fp8=fp8, share_device=True), CPU)
 
 
 def test_fp8_needs_a_gpu(model: DitModel) -> None:

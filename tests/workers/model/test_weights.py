@@ -13,8 +13,9 @@ from torch import Tensor
 from transformers import GlmImageForConditionalGeneration, T5EncoderModel
 
 from shared.errors import MissingCheckpoint
+from workers.dit.model.diffusers_weights import load_with_diffusers
 from workers.model.shards import num_weight_bytes
-from workers.model.weights import load_with_diffusers, load_with_transformers
+from workers.model.weights import load_with_transformers
 
 CPU = torch.device("cpu")
 MODELS: dict[str, tuple[Any, Any]] = {

@@ -38,7 +38,7 @@ def options_of(settings: Settings, placement: Placement) -> DitOptions:
 
     Raises `Misconfigured` if a setting is invalid or conflicts with another one.
     """
-    if settings.dit_fp8 and settings.share_device:
+    if settings.dit_fp8 in ("tiers", "all") and settings.share_device:
         raise Misconfigured(
             "GRIDPRESS_DIT_FP8 and GRIDPRESS_SHARE_DEVICE exclude each other: FP8 weights cannot be parked"
         )
@@ -74,6 +74,8 @@ def vae_tiles_of(settings: Settings, placement: Placement) -> str:
 def log_options(options: DitOptions, placement: Placement) -> None:
     """Logs the options of this worker, each with its reason."""
     log.info("dit.options", profile=profile_for(placement.device).name, **described(options))
+    if options.fp8 == "all":
+        log.warning("dit.exact_in_fp8", why="GRIDPRESS_DIT_FP8=all", effect="every picture differs from bfloat16")
 
 
 def described(options: DitOptions) -> Mapping[str, str]:
@@ -99,8 +101,17 @@ def _choice(
 def _fp8(
     settings: Settings, profile: DeviceProfile, placement: Placement
 ) -> tuple[Literal["all", "tiers"] | None, str]:
-    if settings.dit_fp8 is not None:
-        return "all" if settings.dit_fp8 else None, _SETTING
+    """Returns which renders use FP8, and the reason. Only a setting puts `exact` in FP8. A profile that says `tiers`
+    gives way where there is no room for the copy; a setting that says so does not.
+    """
+    if settings.dit_fp8 == "off":
+        return None, _SETTING
+    if settings.dit_fp8 == "all":
+        return "all", f"{_SETTING}, also for exact"
+    if settings.dit_fp8 == "tiers":
+        if problem := _fp8_problem(settings, placement):
+            raise Misconfigured(f"GRIDPRESS_DIT_FP8=tiers can't work here: {problem}")
+        return "tiers", _SETTING
     if not profile.fp8:
         return None, f"profile {profile.name}"
     chosen, reason = _choice(None, "tiers", _fp8_problem(settings, placement), profile)
@@ -131,6 +142,10 @@ def _attention_problem(profile: DeviceProfile, placement: Placement) -> str | No
 
 
 def _fp8_problem(settings: Settings, placement: Placement) -> str | None:
+    try:
+        refuse_without_fp8(placement.device)
+    except Misconfigured as error:
+        return str(error)
     if settings.share_device:
         return "FP8 weights can't be parked while another worker has the device"
     if settings.dit_guidance_devices:
@@ -139,10 +154,6 @@ def _fp8_problem(settings: Settings, placement: Placement) -> str | None:
         return "the card has no room for a second copy of the blocks"
     if settings.dit_memory_bytes is not None and settings.dit_memory_bytes < FP8_COPY_PART_BYTES:
         return "GRIDPRESS_DIT_MEMORY_BYTES leaves no room for a second copy of the blocks"
-    try:
-        refuse_without_fp8(placement.device)
-    except Misconfigured as error:
-        return str(error)
     return None
 
 

@@ -53,7 +53,7 @@ class DitOptions:
 
     def facts(self) -> Mapping[str, str]:
         """Returns the options that are on. Manifests contain them, because a picture depends on them."""
-        weights = {"all": "fp8", "tiers": "fp8 except for exact", None: None}[self.fp8]
+        weights = {"all": "fp8, also for exact", "tiers": "fp8 except for exact", None: None}[self.fp8]
         layout = "channels_last" if self.channels_last else None
         named = {"compiler": self.compiler, "attention": self.attention, "weights": weights, "vae_layout": layout}
         named["guidance_batched_to_px"] = str(self.guidance_batch_px or "")
