@@ -10,11 +10,11 @@ from api.edge import audit
 from api.edge.authentication import caller, is_operator
 from api.problems.errors import MissingScope
 from api.services import services
-from api.tenants.bucket_schemas import BucketRequest, bucket_of_request
+from api.tenants.bucket_schemas import BucketRequest, bucket_of_request, own_bucket
 from api.tenants.names import tenant_of_path
 from shared.access.keys import Scope
 from shared.errors import InvalidRequest
-from shared.ids import TenantId
+from shared.ids import ObjectKey, TenantId
 from shared.intake.fields import validated
 from shared.objects.bucket_client import BucketClient
 from shared.objects.bucket_credentials import BucketCredentials
@@ -48,7 +48,7 @@ def replace(tenant: str) -> dict[str, Any]:
     found = _tenant_of_operator(tenant)
     asked = validated(BucketRequest, body_document().value)
     deps = services()
-    if asked.secret_key and (fault := deps.sealing.fault()):
+    if asked.secret_key and (fault := deps.sealing.fault(before_seal=True)):
         raise InvalidRequest(f"secret_key: it would not be of use: {fault}", "secret_key")
     place = bucket_of_request(asked, found, deps.settings, deps.rules)
     audit.note(bucket=place.bucket, prefix=place.prefix, endpoint_url=place.endpoint_url, access=place.access)
@@ -78,13 +78,22 @@ def _tenant_of_operator(tenant: str) -> TenantId:
 
 
 def _check(place: TenantBucket) -> None:
-    """Writes, reads and deletes an object in the bucket. Raises `InvalidRequest` with the field that is wrong."""
+    """Writes, reads and deletes an object in the bucket. Raises `InvalidRequest` with the field that is wrong.
+
+    The object must not appear in the bucket of the service, which may have several names.
+    """
     deps = services()
     egress = deps.fetcher.of_tenant(place.tenant).client
+
+    def is_own(key: ObjectKey) -> bool:
+        return any(map(deps.objects.has, (key, ObjectKey(f"{place.bucket}/{key}"))))
+
     try:
-        BucketClient(place, egress, BucketCredentials(deps.settings), timeout_s=_CHECK_S).check()
+        is_elsewhere = BucketClient(place, egress, BucketCredentials(deps.settings), timeout_s=_CHECK_S).check(is_own)
     except BucketRefused as error:
         raise InvalidRequest(f"{error.field}: {error}", error.field) from error
+    if not is_elsewhere:
+        raise own_bucket()
 
 
 def _log(event: str, tenant: TenantId, **facts: object) -> None:

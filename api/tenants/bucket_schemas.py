@@ -1,5 +1,6 @@
 """Defines and checks the request that gives a tenant a bucket of its own."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest, Misconfigured
 from shared.ids import TenantId
 from shared.objects.sealing import Sealing
-from shared.objects.tenant_bucket import TenantBucket
+from shared.objects.tenant_bucket import TenantBucket, server_of
 from shared.settings.settings import Settings
 
 _BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
@@ -20,6 +21,9 @@ _REGION = r"^[a-z0-9-]{1,32}$"
 _ROLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$"
 _EXTERNAL_ID = r"^[A-Za-z0-9_+=,.@:/-]+$"
 _KEY = r"^[!-~]+$"  # printable ASCII without spaces
+_DEFAULT_PORT = {"https": 443, "http": 80}
+# A host of AWS that names a bucket, such as acme.s3.eu-central-1.amazonaws.com. Hosts of VPC endpoints are others.
+_AWS_BUCKET = re.compile(r".+\.s3[.-].*(?<!\.vpce)\.amazonaws\.com(\.cn)?$")
 
 
 class BucketRequest(BaseModel):
@@ -60,7 +64,7 @@ def bucket_of_request(asked: BucketRequest, tenant: TenantId, settings: Settings
         tenant=tenant,
         bucket=asked.bucket,
         prefix=f"{asked.prefix}/" if asked.prefix and not asked.prefix.endswith("/") else asked.prefix,
-        endpoint_url=_plain(asked.endpoint_url) if asked.endpoint_url else None,
+        endpoint_url=None if asked.endpoint_url is None else _plain(asked.endpoint_url, rules),
         region=asked.region,
         access_key=asked.access_key,
         sealed_secret=_sealed(asked.secret_key, tenant, settings) if asked.secret_key else None,
@@ -68,12 +72,7 @@ def bucket_of_request(asked: BucketRequest, tenant: TenantId, settings: Settings
         external_id=asked.external_id,
         updated_at=datetime.now(UTC),
     )
-    try:
-        rules.target(place.address)
-    except EgressRefused as error:
-        raise InvalidRequest(f"endpoint_url: {error}", "endpoint_url") from error
-    if _is_own(place, settings):
-        raise InvalidRequest("bucket: it is the bucket of the service itself", "bucket")
+    _check_server(place, settings)
     return place
 
 
@@ -95,8 +94,11 @@ def _check_access(asked: BucketRequest) -> None:
         raise InvalidRequest("external_id: it belongs to a role_arn", "external_id")
 
 
-def _plain(url: str) -> str:
-    """Returns the URL of an S3 server with the host in lower case and without a last slash. Raises `InvalidRequest`."""
+def _plain(url: str, rules: EgressRules) -> str:
+    """Returns the URL of an S3 server in one spelling: the host in lower case, no default port, no last dot or slash.
+
+    Raises `InvalidRequest` for a URL with other parts, or one that the egress rules forbid.
+    """
     try:
         parts = urlsplit(url)
         host = parts.hostname
@@ -104,17 +106,40 @@ def _plain(url: str) -> str:
         host = None
     if not host or parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
         raise InvalidRequest("endpoint_url: it must be a URL such as https://HOST or https://HOST:PORT", "endpoint_url")
-    return f"{parts.scheme.lower()}://{parts.netloc.lower()}"
+    try:
+        target = rules.target(url)
+    except EgressRefused as error:
+        raise InvalidRequest(f"endpoint_url: {error}", "endpoint_url") from error
+    name = f"[{target.host}]" if ":" in target.host else target.host
+    port = "" if target.port == _DEFAULT_PORT[target.scheme] else f":{target.port}"
+    return f"{target.scheme}://{name}{port}"
 
 
-def _is_own(place: TenantBucket, settings: Settings) -> bool:
-    """Returns whether it is the bucket of the service. Copies and their erasure would meet the service's own objects.
+def _check_server(place: TenantBucket, settings: Settings) -> None:
+    """Raises `InvalidRequest` for a URL with the name of a bucket in its host, for the bucket of the service itself,
+    and for a server to which the service's own access does not belong.
 
-    A bucket of AWS has the same name in every region.
+    S3 would take the first part of such a host for the bucket, and the name of the bucket for a folder. Copies and
+    their erasure must not meet the service's own objects.
     """
-    if place.bucket != settings.s3_bucket:
-        return False
-    own = {url for url in (settings.s3_endpoint_url, settings.s3_public_endpoint_url) if url}
-    hosts = {urlsplit(url).netloc.lower() for url in own}
-    is_aws = not settings.s3_endpoint_url or ".amazonaws." in settings.s3_endpoint_url
-    return urlsplit(place.address).netloc in hosts or (is_aws and ".amazonaws." in place.address)
+    host = urlsplit(place.address).hostname or ""
+    if host.startswith(f"{place.bucket}.") or _AWS_BUCKET.match(host):
+        raise InvalidRequest("endpoint_url: leave out the name of the bucket", "endpoint_url")
+    own = own_servers(settings)
+    is_in_host = place.server in {f"{settings.s3_bucket}.{server}" for server in own}
+    if is_in_host or (place.bucket == settings.s3_bucket and place.server in own):
+        raise own_bucket()
+    if place.access == "service" and place.server not in own:
+        reason = f"the service's own access is not for {place.address}: give an access key of the bucket"
+        raise InvalidRequest(f"access_key: {reason}", "access_key")
+
+
+def own_bucket() -> InvalidRequest:
+    """Returns the error for a bucket that is the bucket of the service itself."""
+    return InvalidRequest("bucket: it is the bucket of the service itself", "bucket")
+
+
+def own_servers(settings: Settings) -> frozenset[str]:
+    """Returns the names of the S3 server with the bucket of the service."""
+    public = {server_of(settings.s3_public_endpoint_url)} if settings.s3_public_endpoint_url else set()
+    return frozenset({server_of(settings.s3_endpoint_url) if settings.s3_endpoint_url else "aws", *public})

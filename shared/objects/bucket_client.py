@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -86,8 +86,11 @@ class BucketClient:
             self._client.complete_multipart_upload(**where, MultipartUpload={"Parts": sent})
             self._compare_size(key, num_bytes)
 
-    def check(self) -> None:
-        """Writes, reads and deletes a small object under the prefix, and lists the prefix. Deletes it as copies are."""
+    def check(self, is_own: Callable[[ObjectKey], bool] = lambda _: False) -> bool:
+        """Writes, reads and deletes a small object under the prefix, and lists the prefix. Deletes it as copies are.
+
+        `is_own` says whether the bucket of the service has an object. Returns whether it has not this one.
+        """
         key, data = ObjectKey(f"{self.place.prefix}gridpress-check-{secrets.token_hex(8)}"), secrets.token_bytes(32)
         where = {"Bucket": self.place.bucket, "Key": key}
         with _explained(self.place, "may not be written to"):
@@ -96,13 +99,15 @@ class BucketClient:
             with _explained(self.place, "may not be read"):
                 found = self._client.get_object(**where)["Body"].read()
                 self._client.list_objects_v2(Bucket=self.place.bucket, Prefix=key, MaxKeys=1)
-        except BucketRefused:
+            is_elsewhere = not is_own(key)
+        except GridpressError:
             with suppress(BucketRefused):  # the first error is the one to show
                 self.delete_keys([key])
             raise
         self.delete_keys([key], "may not be deleted from")
         if found != data:
             raise BucketRefused("returned other bytes than were written", "bucket")
+        return is_elsewhere
 
     def page(self, folder: str, token: str | None = None) -> tuple[list[ObjectKey], str | None]:
         """Returns up to 500 keys of a folder and of the folders below it, and the token of the next page; None after

@@ -41,20 +41,27 @@ class SealingHolder:
     def __str__(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
 
-    def opens(self, sealer: Self) -> bool:
-        """Returns whether this process opens what `sealer` seals."""
+    def opens(self, sealer: Self, *, before_seal: bool = False) -> bool:
+        """Returns whether this process opens what `sealer` seals.
+
+        Without any key nothing is sealed yet, and that is no fault. `before_seal` says that `sealer` is about to seal.
+        It then creates a key in its data folder, which only processes with the same folder have.
+        """
         if self.folder and self.folder == sealer.folder:
             return True
-        return sealer.key_ids[0] in self.key_ids if sealer.key_ids else not self.key_ids
+        if sealer.key_ids:
+            return sealer.key_ids[0] in self.key_ids
+        return self == sealer or not (before_seal or self.key_ids)
 
 
-def fault_of(holders: Iterable[SealingHolder]) -> str | None:
-    """Returns in one line which process can't open what the API seals. Returns None if all of them can."""
+def fault_of(holders: Iterable[SealingHolder], *, before_seal: bool = False) -> str | None:
+    """Returns in one line which process can't open what the API seals, or is about to seal. Returns None if all can."""
     known = sorted(set(holders), key=str)
     for sealer in (each for each in known if each.role == "api"):
         for other in known:
-            if not other.opens(sealer):
-                return f"{_named(sealer)} and {_named(other)} have different sealing keys: {_REMEDY}"
+            if not other.opens(sealer, before_seal=before_seal):
+                what = "different sealing keys" if sealer.key_ids or other.key_ids else "no common sealing key"
+                return f"{_named(sealer)} and {_named(other)} have {what}: {_REMEDY}"
     return None
 
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from urllib.parse import urlsplit
 
 from shared.ids import JobId, TenantId
 
@@ -12,6 +13,20 @@ Access = Literal["key", "role", "service"]
 _COPIES = r"(job|batch)_[0-9a-z]{26}([0-9a-z_-]*)/"
 _JOBS = "jobs/"
 _BATCHES = "batches/"
+_AWS = (".amazonaws.com", ".amazonaws.com.cn")
+_DEFAULT_PORTS = (None, 80, 443)
+
+
+def server_of(url: str) -> str:
+    """Returns the name of the S3 server of a URL: its host in lower case, and the port if it is not the default.
+
+    All servers of AWS have one name, because a bucket of AWS has the same name in every region. China is apart.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    if host.endswith(_AWS):
+        return "aws-cn" if host.endswith(".cn") else "aws"
+    return host if parts.port in _DEFAULT_PORTS else f"{host}:{parts.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +57,11 @@ class TenantBucket:
     def address(self) -> str:
         """Returns the URL of the S3 server."""
         return self.endpoint_url or f"https://s3.{self.region}.amazonaws.com"
+
+    @property
+    def server(self) -> str:
+        """Returns the name of the S3 server, which is the same for all spellings of its URL."""
+        return server_of(self.address)
 
     @property
     def folders(self) -> tuple[str, str]:

@@ -53,12 +53,12 @@ class BucketStore:
         """
         updated_ms = None if place.updated_at is None else int(place.updated_at.timestamp() * 1000)
         fields = {name: getattr(place, name) for name in _FIELDS}
-        text = json.dumps({**fields, "address": place.address, "updated_ms": updated_ms})
+        text = json.dumps({**fields, "address": place.address, "server": place.server, "updated_ms": updated_ms})
         saved = self._scripts.run("set_bucket", place.tenant, text)
         if saved == _ERASING:
             raise TenantBeingErased
         if not saved:
-            raise InvalidRequest("overlaps the prefix of another tenant in this bucket", "prefix")
+            raise InvalidRequest("prefix: it overlaps the prefix of another tenant in this bucket", "prefix")
 
     def remove(self, tenant: TenantId) -> bool:
         """Removes the bucket of a tenant. Copies that wait fail. Returns whether there was a bucket."""

@@ -18,11 +18,14 @@ class SealingKeys:
         self._settings = settings
         SealingHolder.of(role, settings)
 
-    def fault(self) -> str | None:
+    def fault(self, *, before_seal: bool = False) -> str | None:
         """Tells the keys of this process, and returns in one line which processes have different keys; None if none.
 
+        With `before_seal`, processes without any key count as different too, unless they share a data folder: the API
+        is about to create a key in its own.
         A process counts for a minute after it told its keys. The key in the data folder is read again at each call.
         Raises `StoreUnavailable`.
         """
         own = str(SealingHolder.of(self._role, self._settings))
-        return fault_of(map(SealingHolder.parse, self._scripts.run("tell_sealing", own, _KEPT_MS)))
+        holders = map(SealingHolder.parse, self._scripts.run("tell_sealing", own, _KEPT_MS))
+        return fault_of(holders, before_seal=before_seal)

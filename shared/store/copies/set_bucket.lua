@@ -1,6 +1,6 @@
 -- Stores the bucket of a tenant, unless its prefix overlaps that of another tenant in the same bucket. Copies that wait
 -- are tried at once.
--- ARGV: tenant, bucket (JSON with address, bucket and prefix).
+-- ARGV: tenant, bucket (JSON with server, address, bucket and prefix). An earlier release has stored no server.
 -- Returns 1; 0 if the prefixes overlap; -1 while the tenant's data is being erased.
 
 -- needs: keys, clock, copies, erasing
@@ -14,10 +14,16 @@ local function overlaps(other)
   return string.sub(own.prefix, 1, shorter) == string.sub(other.prefix, 1, shorter)
 end
 
+-- Returns whether it is the same bucket, however the URL of its server is spelled.
+local function is_same(other)
+  local is_server = other.server and other.server == own.server or other.address == own.address
+  return is_server and other.bucket == own.bucket
+end
+
 local all = redis.call('HGETALL', P .. 'buckets')
 for i = 1, #all, 2 do
   local other = all[i] ~= tenant and cjson.decode(all[i + 1])
-  if other and other.bucket == own.bucket and other.address == own.address and overlaps(other) then return 0 end
+  if other and is_same(other) and overlaps(other) then return 0 end
 end
 redis.call('HSET', P .. 'buckets', tenant, text)
 redis.call('DEL', P .. 'copy_state:' .. tenant)

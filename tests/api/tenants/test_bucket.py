@@ -100,6 +100,7 @@ def test_it_is_set_and_read_without_its_secret_and_removed(
         ({"endpoint_url": "http://127.0.0.1:1"}, "endpoint_url"),
         ({"endpoint_url": "https://s3.example.com/path"}, "endpoint_url"),
         ({"endpoint_url": "file:///etc/passwd"}, "endpoint_url"),
+        ({"endpoint_url": ""}, "endpoint_url"),
         ({"endpoint_url": "https://user:password@s3.example.com"}, "endpoint_url"),
         ({"public": True}, "public"),
     ],
@@ -113,6 +114,29 @@ def test_a_bucket_that_can_not_be_used_is_refused_with_its_field(
     assert (answer.status_code, told["field"]) == (400, field), told
     assert "\n" not in told["detail"]
     assert asked["secret_key"] not in answer.text
+    assert BucketStore(client).find(ACME) is None
+
+
+@pytest.mark.parametrize("bucket", ["own", "another name of the server"])
+def test_the_bucket_of_the_service_is_known_by_what_appears_in_it(
+    operator: Keyed, asked: dict[str, Any], buckets: Buckets, house: Services, bucket: str
+) -> None:
+    own = {**asked, "bucket": house.settings.s3_bucket}
+    if bucket != "own":
+        own["endpoint_url"] = buckets.s3.url.replace("127.0.0.1", "localhost")
+        assert own["endpoint_url"] != buckets.s3.url
+    answer = operator.send("PUT", PATH, json=own)
+    assert (answer.status_code, answer.get_json()["detail"]) == (400, "bucket: it is the bucket of the service itself")
+    assert not [key for page in house.objects.pages("gridpress/") for key in page]
+
+
+def test_a_secret_key_needs_a_sealing_key_that_delivery_has_too(
+    operator: Keyed, client: Client, asked: dict[str, Any], tmp_path: Any
+) -> None:
+    SealingKeys(client, "delivery", Settings(data_dir=tmp_path / "other")).fault()  # on another machine
+    answer = operator.send("PUT", PATH, json=asked)
+    assert (answer.status_code, answer.get_json()["field"]) == (400, "secret_key")
+    assert "no common sealing key" in answer.get_json()["detail"]
     assert BucketStore(client).find(ACME) is None
 
 

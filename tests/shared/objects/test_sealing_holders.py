@@ -52,6 +52,26 @@ def test_a_difference_is_one_line_with_the_remedy(holders: list[SealingHolder], 
     assert "\n" not in fault
 
 
+@pytest.mark.parametrize(
+    ("holders", "is_fault"),
+    [
+        ([holder(API, folder="a:/data")], False),
+        ([holder(API, folder="a:/data"), holder(DELIVERY, folder="a:/data")], False),
+        ([holder(API, folder="a:/data"), holder(DELIVERY, folder="b:/data", host="b")], True),
+        ([holder(API, folder="a:/data"), holder(UPKEEP, folder="a:/other")], True),
+        ([holder(API, folder="a:/data"), holder(API, folder="b:/data", host="b")], True),
+        ([holder(API, "new"), holder(DELIVERY, "new")], False),
+    ],
+)
+def test_nothing_is_sealed_with_a_key_that_only_the_api_would_have(
+    holders: list[SealingHolder], is_fault: bool
+) -> None:
+    assert fault_of(holders) is None
+    fault = fault_of(holders, before_seal=True)
+    assert bool(fault) == is_fault
+    assert not fault or "have no common sealing key: set the same GRIDPRESS_SEALING_KEY" in fault
+
+
 def test_a_key_in_the_data_folder_counts_as_the_setting(s3_settings: Settings) -> None:
     before = SealingHolder.of(API, s3_settings)
     assert before.key_ids == ()

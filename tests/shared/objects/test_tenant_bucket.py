@@ -3,7 +3,7 @@
 import threading
 from base64 import b64encode
 from http.server import BaseHTTPRequestHandler
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
 import pytest
@@ -19,6 +19,7 @@ from shared.objects.bucket_clients import BucketClients
 from shared.objects.bucket_credentials import BucketCredentials
 from shared.objects.bucket_errors import BucketRefused, field_and_reason
 from shared.objects.sealing import SealBroken, Sealing
+from shared.objects.tenant_bucket import TenantBucket
 from shared.settings.settings import Settings
 from tests.fixtures.buckets import ACME, GLOBEX, ON_LOOPBACK, SEALING, Buckets
 from tests.fixtures.http_server import HttpServer, Quiet
@@ -46,6 +47,29 @@ def test_the_client_is_made_anew_when_the_bucket_changes(buckets: Buckets) -> No
     changed = buckets.clients.client_of(buckets.place(bucket="globex-pictures"))
     assert changed is not first
     assert changed.place.bucket == "globex-pictures"
+
+
+class _SlowToFind(BucketCredentials):
+    """Credentials of which the machine tells those of one tenant only after a long time."""
+
+    asked, told = threading.Event(), threading.Event()
+
+    def session_of(self, place: TenantBucket) -> Any:
+        if place.tenant == ACME:
+            self.asked.set()
+            assert self.told.wait(60)
+        return super().session_of(place)
+
+
+def test_credentials_that_are_slow_to_find_hold_up_no_other_tenant(buckets: Buckets) -> None:
+    clients = BucketClients(EgressClient(ON_LOOPBACK), _SlowToFind(Settings(), SEALING))
+    slow = threading.Thread(target=clients.client_of, args=[buckets.place(ACME)])
+    slow.start()
+    assert _SlowToFind.asked.wait(60)
+    clients.client_of(buckets.place(GLOBEX)).check()
+    assert slow.is_alive()
+    _SlowToFind.told.set()
+    slow.join()
 
 
 @pytest.mark.parametrize(
@@ -95,6 +119,75 @@ def test_no_address_of_the_own_network_is_called(buckets: Buckets) -> None:
     with pytest.raises(BucketRefused, match="loopback") as refused:
         bucket.check()
     assert refused.value.field == "endpoint_url"
+
+
+class _Limited(Quiet, BaseHTTPRequestHandler):
+    """An S3 server that refuses some methods. POST deletes several objects."""
+
+    refused: ClassVar[set[str]] = set()
+    stored: ClassVar[bytes] = b""
+    posted = "<DeleteResult></DeleteResult>"
+
+    def do_PUT(self) -> None:
+        type(self).stored = self.received()
+        self._answer("")
+
+    def do_GET(self) -> None:
+        self._answer(
+            "<ListBucketResult></ListBucketResult>" if "list-type" in self.path else self.stored.decode("latin-1")
+        )
+
+    def do_DELETE(self) -> None:
+        self._answer("")
+
+    def do_POST(self) -> None:
+        self.received()
+        self._answer(self.posted)
+
+    def _answer(self, text: str) -> None:
+        is_refused = self.command in self.refused
+        body = f"<Error><Code>{self.command}Denied</Code></Error>".encode() if is_refused else text.encode("latin-1")
+        self.send_response(403 if is_refused else 200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+_STAYS = "<DeleteResult><Error><Key>a</Key><Code>AccessDenied</Code></Error></DeleteResult>"
+
+
+@pytest.mark.parametrize(
+    ("refused", "posted", "words"),
+    [
+        ({"DELETE"}, "<DeleteResult></DeleteResult>", None),  # copies are deleted with POST
+        ({"POST"}, "", "may not be deleted from .POSTDenied"),
+        (set(), _STAYS, "may not be deleted from: 1 objects stay .AccessDenied"),
+        ({"GET"}, "<DeleteResult></DeleteResult>", "may not be read .GETDenied"),
+        ({"GET", "POST"}, "", "may not be read .GETDenied"),  # the first error is shown
+        ({"PUT", "POST"}, "", "may not be written to .PUTDenied"),
+    ],
+)
+def test_the_check_uses_what_copies_use_and_shows_the_first_error(
+    buckets: Buckets, monkeypatch: pytest.MonkeyPatch, refused: set[str], posted: str, words: str | None
+) -> None:
+    monkeypatch.setattr(_Limited, "refused", refused)
+    monkeypatch.setattr(_Limited, "posted", posted)
+    with HttpServer(_Limited) as server:
+        bucket = buckets.clients.client_of(buckets.place(endpoint_url=server.url))
+        if words is None:
+            assert bucket.check()
+            assert not bucket.check(lambda _: True)
+        else:
+            with pytest.raises(BucketRefused, match=words):
+                bucket.check()
+
+
+def test_a_response_has_a_size_limit(buckets: Buckets, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Limited, "posted", "x" * (2 * 2**20 + 1))
+    with HttpServer(_Limited) as server:
+        bucket = buckets.clients.client_of(buckets.place(endpoint_url=server.url))
+        with pytest.raises(BucketRefused, match="too large"):
+            bucket.delete_keys([KEY])
 
 
 class _Sts(Quiet, BaseHTTPRequestHandler):
