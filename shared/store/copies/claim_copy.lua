@@ -1,12 +1,12 @@
 -- Leases one job or batch that is to be copied into the bucket of its tenant, or a copy that is to be deleted. Tenants take
 -- turns. A bucket that refused gets one try of this kind (copy or deletion) at a time, with growing pauses. A bucket whose
--- requests are slow gets one try at a time. So neither delays others. What has waited longer than the patience while the
+-- requests are slow gets half as many tries at a time as others. So neither delays others. What has waited longer than the patience while the
 -- bucket refuses or is slow is given up, and its webhook message is sent.
 -- ARGV: holder, lease (ms), maximum number of leases of one tenant, patience (ms), '1' if the bucket may be one that
 --   refused last or is slow, else '0'.
 -- Returns {entry of a list of copies.lua, tenant, bucket (JSON), '1' if the bucket refused last or is slow, origin or '',
 -- record of the job (job_record.lua) or '', batch of its line or '', note of its line or ''}, or {} when there is none. A
--- first element '' with a second one tells that so many copies were given up: claim again.
+-- first element '' with a second one tells that so many copies were given up, and that other tenants are due: claim again.
 
 -- needs: keys, clock, copies, fields, job_record
 local MOST_TENANTS, MOST_GIVEN_UP = 20, 100
@@ -120,7 +120,7 @@ local function rooms_of(leases, known)
     local is_failing = tonumber(known[prefix .. 'strikes'] or 0) > 0
     local is_limited = is_failing or known.slow_ms
     local is_paused = is_failing and tonumber(known[prefix .. 'resumes_ms'] or 0) > now
-    local is_busy = total >= (known.slow_ms and 1 or cap) or (is_failing and num[kind] > 0)
+    local is_busy = total >= (known.slow_ms and math.max(1, math.floor(cap / 2)) or cap) or (is_failing and num[kind] > 0)
     if not (is_paused or is_busy or (is_limited and not may_be_limited)) then
       rooms[kind] = is_limited and 'limited' or 'free'
     end
@@ -167,9 +167,11 @@ local function serve(tenant)
   return found, 0
 end
 
-for _, tenant in ipairs(redis.call('ZRANGEBYSCORE', P .. 'copy_tenants', '-inf', now, 'LIMIT', 0, MOST_TENANTS)) do
+local tenants = redis.call('ZRANGEBYSCORE', P .. 'copy_tenants', '-inf', now, 'LIMIT', 0, MOST_TENANTS)
+for _, tenant in ipairs(tenants) do
   local found, given_up = serve(tenant)
   if found then return found end
   if given_up > 0 then return { '', given_up } end
 end
-return {}
+-- Each of them is due again a second later, so these claims come to an end.
+return #tenants == MOST_TENANTS and { '', 0 } or {}

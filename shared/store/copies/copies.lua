@@ -111,15 +111,19 @@ local function delete_copy_of_job(job, tenant, n, at)
 end
 
 -- Returns whether a copy waits for the deletion of an earlier copy of the same batch line, which would delete the new
--- pictures. A second deletion that would follow later is made due now.
+-- pictures. A deletion that would follow later is made due now.
 local function waits_for_deletion(entry, tenant, now)
   local list, n = P .. 'copy_deletions:' .. tenant, redis.call('HGET', copied_record(entry), 'n')
   local line = n and line_of_copy(entry, n)
   if not line then return false end
-  if redis.call('ZSCORE', list, 'delete|' .. line) then return true end
-  local at = redis.call('ZSCORE', list, 'again|' .. line)
-  if at and tonumber(at) > now then redis.call('ZADD', list, now, 'again|' .. line) end
-  return at and true or false
+  for _, deletion in ipairs({ 'delete|' .. line, 'again|' .. line }) do
+    local at = redis.call('ZSCORE', list, deletion)
+    if at and tonumber(at) > now and redis.call('HEXISTS', P .. 'copy_state:' .. tenant, 'delete_strikes') == 0 then
+      redis.call('ZADD', list, now, deletion)
+    end
+    if at then return true end
+  end
+  return false
 end
 
 -- Makes the copy of a job or batch due.

@@ -114,7 +114,8 @@ class CopyStore:
                 return None
             if found[0]:
                 return _claim_of(found, holder)
-            self._on_given_up(int(found[1]))
+            if num := int(found[1]):
+                self._on_given_up(num)
 
     def renew(self, claim: CopyClaim) -> bool:
         """Extends a lease. Returns False if it was lost."""

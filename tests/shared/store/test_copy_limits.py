@@ -53,7 +53,7 @@ def finished(copies: CopyStore, entry: str, outcome: str = "copied") -> CopyClai
     return claim
 
 
-def test_a_slow_bucket_gets_one_try_at_a_time_and_only_threads_for_limited_ones(
+def test_a_slow_bucket_gets_half_the_tries_and_only_threads_for_limited_ones(
     jobs: JobStore, client: Client, copies: CopyStore, buckets: BucketStore, clock: StoreClock
 ) -> None:
     for _ in range(4):
@@ -253,6 +253,38 @@ def test_an_earlier_try_that_is_deleted_later_does_not_take_the_pictures_of_a_re
         found = copies.claim()
         assert found
         assert found.deletion == CopyDeletion(None, BATCH, "line-7", 1)
+
+
+def test_a_deletion_that_is_due_much_later_does_not_hold_up_the_copy_of_a_retry(
+    jobs: JobStore, client: Client, copies: CopyStore, buckets: BucketStore, clock: StoreClock
+) -> None:
+    """As for a job with a `delete_after_s` that was purged before."""
+    client.zadd("gridpress:copy_deletions:acme", {f"delete|{PATH}": clock.now_ms() + MONTH_S * 1000})
+    retried, acts = line_ended(jobs, client, 1), list[str]()
+    for _ in range(5):
+        while claim := copies.claim():
+            acts.append(claim.entry)
+            copies.finish(claim, "deleted" if claim.deletion else "copied")
+        clock.advance(1)
+    assert acts == [f"delete|{PATH}", f"again|{PATH}", retried]
+
+
+def test_many_tenants_who_have_to_wait_hold_up_no_other(
+    jobs: JobStore, client: Client, copies: CopyStore, buckets: BucketStore
+) -> None:
+    place, pipeline = client.hget("gridpress:buckets", "acme"), client.pipeline()
+    for number in range(45):
+        name = f"slow-{number}"
+        pipeline.hset("gridpress:buckets", name, str(place))
+        pipeline.hset(f"gridpress:copy_state:{name}", "slow_ms", 9000)
+        pipeline.zadd(f"gridpress:copies:{name}", {f"job_{number}": 0})
+        pipeline.zadd("gridpress:copy_tenants", {name: 0})
+    pipeline.execute()
+    job = ended(jobs, client)
+    claim = copies.claim(may_be_limited=False)
+    assert claim
+    assert claim.entry == job.job_id
+    assert copies.claim(may_be_limited=False) is None
 
 
 def test_a_line_whose_batch_is_gone_leaves_no_record_of_it(

@@ -271,6 +271,25 @@ def test_a_bucket_whose_requests_are_slow_is_known_as_slow(
     assert [each["event"] for each in logged] == ["bucket.copied", *(["bucket.slow"] if is_slow else [])]
 
 
+@pytest.mark.parametrize("is_slow", [False, True])
+def test_a_copy_into_a_slow_bucket_is_broken_off_when_it_takes_too_long(
+    shop: Shop,
+    service: CopyService,
+    placed: BucketStore,
+    headers: dict[TenantId, dict[str, str]],
+    is_slow: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("workers.delivery.copies.service._LONGEST_SLOW_S", 0.0)
+    if is_slow:
+        monkeypatch.setattr(Pace, "mean_s", 3.5)
+    posted(shop, headers[ACME])
+    shop.render()
+    assert copy_all(service) == 1
+    health = placed.health(ACME)
+    assert (health.num_waiting, "the bucket is slow" in str(health.error)) == (is_slow, is_slow)
+
+
 def test_an_unexpected_error_of_a_deletion_pauses_it(
     shop: Shop,
     service: CopyService,

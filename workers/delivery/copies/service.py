@@ -3,6 +3,7 @@ threads.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -36,6 +37,9 @@ from workers.delivery.copies.deleting import delete_copies
 log = structlog.get_logger()
 
 _SLOW_S = 3.0  # mean time of a request of at most 8 MiB, or of a picture
+_LONGEST_SLOW_S = (
+    900.0  # of one try in a slow bucket. All pictures of a job take less, each with at most 30 s a request
+)
 
 
 def count_given_up(num: int) -> None:
@@ -123,7 +127,7 @@ class CopyService:
 
     def _copy(self, claim: CopyClaim, bucket: BucketClient) -> tuple[Outcome, str]:
         """Copies a job or batch and returns the outcome, with the location of the copies."""
-        copying = Copying(self.objects, bucket, partial(self._renew, claim))
+        copying = Copying(self.objects, bucket, partial(self._renew_in_time, claim, bucket, time.monotonic()))
         if claim.batch_id:
             return "copied", copying.copy_batch(self.batches.batch_of_any_tenant(claim.batch_id))
         job = claim.job or self.jobs.job_of_any_tenant(claim.job_id)
@@ -146,6 +150,14 @@ class CopyService:
         if self.stopping.is_set():
             raise WorkerStops
         return self.copies.renew(claim)
+
+    def _renew_in_time(self, claim: CopyClaim, bucket: BucketClient, began_at_s: float) -> bool:
+        """Extends the lease as `_renew` does. Raises `BucketRefused` if a copy into a slow bucket takes too long."""
+        if bucket.pace.mean_s >= _SLOW_S and time.monotonic() - began_at_s >= _LONGEST_SLOW_S:
+            raise BucketRefused(
+                f"the bucket is slow: the copy was not complete after {_LONGEST_SLOW_S:.0f} s", "bucket"
+            )
+        return self._renew(claim)
 
     def _response(self, job: Job) -> dict[str, object]:
         return job_response(job, self.settings.public_url, self.settings.served_model_name)
