@@ -13,6 +13,7 @@ from rich.console import Console
 
 from cli.doctor.findings import gib
 from cli.errors import Failure, Unavailable
+from cli.large_files import LargeFile, download, large_files
 from cli.options import FOLDER
 from cli.output.answers import print_answer
 from cli.stack.checkpoint import REAL_MODEL
@@ -36,9 +37,10 @@ _SPARE_BYTES = 2**30  # free disk space that a download must leave
 def pull(*, model: str, revision: str | None, folder: Path | None, no_check: bool, as_json: bool) -> None:
     """Download MODEL, such as zai-org/GLM-Image, from the Hugging Face hub, and print the folder of its files.
 
-    Shows the progress of each file. Run the same command again after an interruption: finished files and parts of files
-    are not downloaded twice. Then compares every file with its checksum on the hub. `gridpress up --model MODEL` finds
-    the files without a download. HF_TOKEN is the access token, and HF_HOME the folder of the cache.
+    Shows the progress of each large file. Run the same command again after an interruption: finished files, and what is
+    there of unfinished large files, are not downloaded twice. Then compares every file with its checksum on the hub.
+    `gridpress up --model MODEL` finds the files without a download. HF_TOKEN is the access token, and HF_HOME the
+    folder of the cache.
 
     \b
     Example:
@@ -50,9 +52,10 @@ def pull(*, model: str, revision: str | None, folder: Path | None, no_check: boo
         raise click.UsageError(f"{model} is a folder on this machine: give the id of a model, such as {REAL_MODEL}")
     with _hub_errors(model):
         files = _listed(model, revision, folder)
-        _check_room(files, folder)
+        large = large_files(model, files, folder, _endpoint())
+        _check_room(files, large, folder)
         commit = files[0].commit_hash
-        path = _downloaded(model, commit, folder)
+        path = _downloaded(model, commit, large, folder)
         if not no_check:
             _check(model, commit, path, folder)
     _check_heads(path)
@@ -79,10 +82,11 @@ def _listed(model: str, revision: str | None, folder: Path | None) -> Sequence["
     return found
 
 
-def _check_room(files: Sequence["DryRunFileInfo"], folder: Path | None) -> None:
+def _check_room(files: Sequence["DryRunFileInfo"], large: Sequence[LargeFile], folder: Path | None) -> None:
     from huggingface_hub.constants import HF_HUB_CACHE  # noqa: PLC0415
 
     missing = sum(file.file_size or 0 for file in files if file.will_download)
+    missing -= sum(file.num_bytes_here for file in large)
     target = (folder or Path(HF_HUB_CACHE)).resolve()
     disk = next(path for path in (target, *target.parents) if path.exists())
     free = shutil.disk_usage(disk).free
@@ -91,12 +95,14 @@ def _check_room(files: Sequence["DryRunFileInfo"], folder: Path | None) -> None:
         raise Failure(f"{disk} has only {gib(free)} free: free some, or name another folder with --to or HF_HOME")
 
 
-def _downloaded(model: str, commit: str, folder: Path | None) -> Path:
+def _downloaded(model: str, commit: str, large: Sequence[LargeFile], folder: Path | None) -> Path:
+    """Downloads the large files and then all others. Returns the folder of the model."""
     from huggingface_hub import snapshot_download  # noqa: PLC0415
     from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars  # noqa: PLC0415
 
     enable_progress_bars() if sys.stderr.isatty() else disable_progress_bars()
     try:
+        download(large)
         return Path(
             snapshot_download(model, revision=commit, local_dir=folder, allow_patterns=_PATTERNS, endpoint=_endpoint())
         )

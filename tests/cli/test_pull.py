@@ -1,5 +1,6 @@
 """`gridpress pull` against a small hub on loopback: what is downloaded, resumed, checked and refused."""
 
+import fcntl
 import hashlib
 import json
 from collections import Counter
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from huggingface_hub import constants
 
+from cli import large_files
 from cli import pull as command
 from cli.main import main
 from cli.stack.ports import free_ports
@@ -19,20 +22,24 @@ from tests.fixtures.http_server import HttpServer
 from tests.workers.model.weights import safetensors_of
 
 MODEL, COMMIT = "acme/model", "c" * 40
-WEIGHTS = safetensors_of(b"w" * 5000)
+FILE = "vae/weights.safetensors"
+WEIGHTS = safetensors_of(bytes(number % 251 for number in range(5000)))
 
 
 class Hub(HttpServer):
     """A model of two files, in the part of the hub's protocol that a download needs."""
 
     def __init__(self) -> None:
-        self.files = {"model_index.json": b"{}", "vae/weights.safetensors": WEIGHTS, "README.md": b"hello"}
+        self.files = {"model_index.json": b"{}", FILE: WEIGHTS, "README.md": b"hello"}
         self.damaged: set[str] = set()
         self.downloads: Counter[str] = Counter()
+        self.ranges: list[str | None] = []  # of downloads of the weights
+        self.takes_ranges = True
+        self.breaks: list[int] = []  # after how many bytes the next downloads of the weights break
         super().__init__(handler_of(self._answer))
         self._server.RequestHandlerClass.do_HEAD = self._server.RequestHandlerClass.do_GET  # type: ignore[attr-defined]
 
-    def _answer(self, method: str, path: str, _headers: Message, _body: bytes) -> Reply:
+    def _answer(self, method: str, path: str, headers: Message, _body: bytes) -> Reply:
         path = path.partition("?")[0]
         if path == f"/api/models/{MODEL}" or path.startswith(f"/api/models/{MODEL}/revision/"):
             siblings = [{"rfilename": name, "size": len(data)} for name, data in self.files.items()]
@@ -41,7 +48,7 @@ class Hub(HttpServer):
             return reply(200, [self._entry(name) for name in self.files])
         prefix = f"/{MODEL}/resolve/{COMMIT}/"
         if path.startswith(prefix) and path.removeprefix(prefix) in self.files:
-            return self._file(method, path.removeprefix(prefix))
+            return self._file(method, path.removeprefix(prefix), headers.get("range"))
         return 404, {"x-error-code": "RepoNotFound"}, b"{}"
 
     def _entry(self, name: str) -> dict[str, object]:
@@ -49,13 +56,25 @@ class Hub(HttpServer):
         blob = hashlib.sha1(b"blob %d\0%s" % (len(data), data), usedforsecurity=False).hexdigest()
         return {"type": "file", "path": name, "size": len(data), "oid": blob}
 
-    def _file(self, method: str, name: str) -> Reply:
+    def _file(self, method: str, name: str, asked: str | None) -> Reply:
         data = self.files[name]
         headers = {"etag": f'"{hashlib.sha256(data).hexdigest()}"', "x-repo-commit": COMMIT}
         if method == "HEAD":
             return 200, headers | {"x-linked-size": str(len(data))}, data
         self.downloads[name] += 1
-        return 200, headers, b"x" * len(data) if name in self.damaged else data
+        if name in self.damaged:
+            data = b"x" * len(data)
+        if name != FILE:
+            return 200, headers, data
+        self.ranges.append(asked)
+        first = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and self.takes_ranges else 0
+        rest = data[first:]
+        if first:
+            headers |= {"content-range": f"bytes {first}-{len(data) - 1}/{len(data)}"}
+        if self.breaks:
+            sent = rest[: self.breaks.pop(0)]
+            return 206 if first else 200, headers | {"content-length": str(len(rest))}, sent
+        return 206 if first else 200, headers, rest
 
 
 @pytest.fixture
@@ -75,7 +94,7 @@ def test_the_parts_of_a_model_are_downloaded_and_checked(hub: Hub, tmp_path: Pat
     assert json.loads(result.stdout) == {
         "model": MODEL, "commit": COMMIT, "folder": str(tmp_path / "model"), "bytes": 2 + len(WEIGHTS)
     }  # fmt: skip
-    assert (tmp_path / "model" / "vae" / "weights.safetensors").read_bytes() == WEIGHTS
+    assert (tmp_path / "model" / FILE).read_bytes() == WEIGHTS
     assert not (tmp_path / "model" / "README.md").exists()
     assert json.loads((tmp_path / "model" / "parts.json").read_text()).keys() == {"vae"}
     assert "all 2 files have the checksums of the hub" in result.stderr
@@ -87,7 +106,7 @@ def test_what_is_there_is_not_downloaded_again(hub: Hub, tmp_path: Path) -> None
 
 
 def test_a_damaged_file_is_deleted_and_comes_with_the_next_pull(hub: Hub, tmp_path: Path) -> None:
-    hub.damaged = {"vae/weights.safetensors"}
+    hub.damaged = {FILE}
     result = pull(tmp_path)
     assert result.exit_code == 1
     assert "deleted: vae/weights.safetensors; run the same command again" in result.stderr
@@ -97,10 +116,80 @@ def test_a_damaged_file_is_deleted_and_comes_with_the_next_pull(hub: Hub, tmp_pa
 
 
 def test_a_file_that_is_wrong_on_the_hub_itself_is_named(hub: Hub, tmp_path: Path) -> None:
-    hub.files["vae/weights.safetensors"] = WEIGHTS[:-1]
+    hub.files[FILE] = WEIGHTS[:-1]
     result = pull(tmp_path)
     assert result.exit_code == 1
-    assert "vae/weights.safetensors is truncated" in result.stderr
+    assert f"{FILE} is truncated" in result.stderr
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are large from 1,000 bytes on, and failed connections are tried again at once."""
+    monkeypatch.setattr(large_files, "LARGE_BYTES", 1000)
+    monkeypatch.setattr(large_files, "PAUSE_S", 0.0)
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("place", ["folder", "cache"])
+def test_an_interrupted_download_goes_on_where_it_ended(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setattr(large_files, "TRIES", 1)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    to = ("--to", str(tmp_path / "model")) if place == "folder" else ()
+    hub.breaks = [2000, 0]
+    result = CliRunner().invoke(main, ["pull", MODEL, *to])
+    assert (result.exit_code, hub.ranges) == (3, ["bytes=0-", "bytes=2000-"]), result.stderr
+    assert "the same command goes on later" in result.stderr
+    result = CliRunner().invoke(main, ["pull", MODEL, *to])
+    assert (result.exit_code, hub.ranges[2:]) == (0, ["bytes=2000-"]), result.stderr
+    assert (Path(result.stdout.strip()) / FILE).read_bytes() == WEIGHTS
+    assert f"{FILE}: " in result.stderr
+    assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.usefixtures("large")
+def test_broken_connections_are_resumed_while_they_bring_something(hub: Hub, tmp_path: Path) -> None:
+    hub.breaks = [2000, 2000]
+    assert pull(tmp_path).exit_code == 0
+    assert hub.ranges == ["bytes=0-", "bytes=2000-", "bytes=4000-"]
+    assert (tmp_path / FILE).read_bytes() == WEIGHTS
+
+
+@pytest.mark.usefixtures("large")
+def test_a_server_without_ranges_sends_the_whole_file_again(hub: Hub, tmp_path: Path) -> None:
+    hub.takes_ranges, hub.breaks = False, [2000]
+    assert pull(tmp_path).exit_code == 0
+    assert (tmp_path / FILE).read_bytes() == WEIGHTS
+
+
+@pytest.mark.usefixtures("large")
+def test_two_downloads_of_one_file_do_not_mix(hub: Hub, tmp_path: Path) -> None:
+    part = tmp_path / ".cache" / "gridpress" / f"{hashlib.sha256(WEIGHTS).hexdigest()}.part"
+    part.parent.mkdir(parents=True)
+    with part.open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        result = pull(tmp_path)
+    assert (result.exit_code, hub.ranges) == (1, [])
+    assert f"another `gridpress pull` downloads {FILE} now" in result.stderr
+
+
+@pytest.mark.usefixtures("large")
+def test_bytes_that_are_here_need_no_room(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(large_files, "TRIES", 1)
+    monkeypatch.setattr(command, "gib", str)
+    hub.breaks = [2000, 0]
+    assert f"2 files; {2 + len(WEIGHTS)} to download" in pull(tmp_path).stderr
+    assert f"2 files; {2 + len(WEIGHTS) - 2000} to download" in pull(tmp_path).stderr
+
+
+@pytest.mark.usefixtures("large")
+def test_damaged_bytes_of_a_large_file_are_noticed_and_come_again(hub: Hub, tmp_path: Path) -> None:
+    hub.damaged = {FILE}
+    assert pull(tmp_path).exit_code == 1
+    hub.damaged = set()
+    assert pull(tmp_path).exit_code == 0
+    assert (tmp_path / FILE).read_bytes() == WEIGHTS
 
 
 def test_a_full_disk_is_noticed_before_the_download(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
