@@ -4,43 +4,66 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import boto3
 import httpx
 import pytest
+from botocore.config import Config
 
+from cli.stack.secrets import secret
+from cli.stack.servers.seaweedfs import SeaweedFS
 from tests.story.conftest import started, wait_until
 from tests.studio.browser import DESKTOP, PHONE, Browser, browsing
 
-_SIZE = "256x256"
+_SMALL = {"size": "256x256", "num_inference_steps": 5}
+_ENVIRONMENT = {
+    "GRIDPRESS_API_PROCESSES": "1",
+    "GRIDPRESS_EGRESS_ALLOW": "127.0.0.1",
+    "GRIDPRESS_BUCKET_PATIENCE_S": "1",
+}
+_KEYS = (
+    ("acme", "acme", ["admin"]),
+    ("viewer", "acme", ["render", "read"]),
+    ("globex", "globex", ["admin"]),
+)
 
 
 @dataclass(frozen=True)
 class Platform:
-    """A service, and API keys of it by who has them."""
+    """A service, API keys of it by who has them, and its data folder."""
 
     url: str
     keys: dict[str, str]
+    folder: Path
 
     def ask(self, who: str, method: str, path: str, **fields: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.keys[who]}", "Prefer": "wait=30"}
         return httpx.request(method, self.url + path, headers=headers, timeout=60, trust_env=False, **fields)
 
+    def make(self, who: str, prompt: str, **fields: Any) -> dict[str, Any]:
+        job = self.ask(who, "POST", "/v1/jobs", json={"prompt": prompt, **_SMALL, **fields}).json()
+        assert job["status"] == "succeeded", job
+        return dict(job)
+
+    def copy_of(self, who: str, job_id: str) -> dict[str, Any]:
+        return dict(self.ask(who, "GET", f"/v1/jobs/{job_id}").json()["bucket_copy"])
+
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("platform")
-    with started(folder, {"GRIDPRESS_API_PROCESSES": "1"}) as url:
+    with started(folder, _ENVIRONMENT) as url:
         options = ("--tenant", "platform", "--scope", "admin", "--scope", "operator", "--data", str(folder))
         command = (sys.executable, "-P", "-m", "cli.main", "keys", "create", *options)
         first = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-        found = Platform(url, {"operator": first})
+        found = Platform(url, {"operator": first}, folder)
         wait_until(lambda: found.ask("operator", "GET", "/v1/jobs").status_code == 200)
-        for who, scopes in (("acme", ["admin"]), ("viewer", ["render", "read"])):
-            asked = {"tenant": "acme", "name": who, "scopes": scopes}
+        for who, tenant, scopes in _KEYS:
+            asked = {"tenant": tenant, "name": who, "scopes": scopes}
             found.keys[who] = found.ask("operator", "POST", "/v1/keys", json=asked).json()["key"]
-        made = {"prompt": "acme's kite", "size": _SIZE, "n": 2, "num_inference_steps": 5}
-        assert found.ask("acme", "POST", "/v1/jobs", json=made).json()["status"] == "succeeded"
+        found.make("acme", "acme's kite", n=2)
         yield found
 
 
@@ -90,6 +113,76 @@ def test_a_tenant_sees_its_limits_and_usage_and_manages_its_keys(browser: Browse
     assert {each["status"] for each in keys_named(platform, "website")} <= {"revoked", "expired"}
 
 
+def test_an_operator_gives_a_tenant_a_bucket_which_no_other_tenant_sees(browser: Browser, platform: Platform) -> None:
+    s3 = stores_of(platform)
+    s3.create_bucket(Bucket="globex-pictures")
+    enter(browser, platform, "operator", "operate/globex")
+    browser.click("summary", "Set a bucket")
+    fields = {
+        "bucket": "absent",
+        "prefix": "studio",
+        "endpoint_url": s3.meta.endpoint_url,
+        "access_key": secret(platform.folder, "s3_access_key"),
+        "secret_key": (hidden := secret(platform.folder, "s3_secret_key")),
+    }
+    for name, value in fields.items():
+        browser.type(f"#bucket-{name}", value)
+    browser.click(".bucket button", "Check and save")
+    browser.until(lambda: "absent" in browser.text(".bucket [role=alert]"), "the reason")
+    browser.one("#bucket-bucket[aria-invalid=true]")
+    check_page(browser)
+    browser.type("#bucket-bucket", "globex-pictures")
+    browser.click(".bucket button", "Check and save")
+    browser.until(lambda: "s3://globex-pictures/studio/" in browser.text(".bucket .facts"), "the bucket")
+    assert browser.one("#bucket-secret_key").get_attribute("value") == ""
+    assert hidden not in browser.run("return document.body.innerHTML")
+    browser.open("operate")
+    browser.until(lambda: "own bucket" in browser.text("[data-tenant=globex]"), "the mark")
+    assert "own bucket" not in browser.text("[data-tenant=acme]")
+
+    job = platform.make("globex", "globex's kite")
+    wait_until(lambda: platform.copy_of("globex", job["id"])["status"] == "copied")
+    enter(browser, platform, "globex", f"gallery/{job['id']}/0")
+    browser.until(lambda: f"s3://globex-pictures/studio/jobs/{job['id']}/" in browser.text("dialog .facts"), "the copy")
+    for who in ("acme", "viewer"):
+        enter(browser, platform, who, "account")
+        browser.until(lambda: "No bucket is set" in browser.text(".bucket"), "no bucket")
+        assert "globex" not in browser.text("body")
+        assert not browser.all(".bucket form")
+
+
+def test_a_tenant_sees_copies_that_its_bucket_refuses(browser: Browser, platform: Platform) -> None:
+    s3 = stores_of(platform)
+    s3.create_bucket(Bucket="leaking")
+    access = {
+        "access_key": secret(platform.folder, "s3_access_key"),
+        "secret_key": secret(platform.folder, "s3_secret_key"),
+    }
+    asked = {"bucket": "leaking", "endpoint_url": s3.meta.endpoint_url, **access}
+    assert platform.ask("operator", "PUT", "/v1/tenants/globex/bucket", json=asked).status_code == 200
+    s3.delete_bucket(Bucket="leaking")
+    job = platform.make("globex", "not copied")
+    wait_until(lambda: platform.copy_of("globex", job["id"])["status"] == "failed")
+    why = platform.copy_of("globex", job["id"])["error"]
+    enter(browser, platform, "globex", "account")
+    browser.until(lambda: "1 refused copy" in browser.text(".bucket"), "the copy")
+    assert browser.text(".bucket .plain li").splitlines() == ["not copied", why]
+    for scheme, size in (("light", DESKTOP), ("dark", PHONE)):
+        browser.resize(size)
+        browser.prefer(scheme)
+        check_page(browser)
+    browser.resize(DESKTOP)
+    browser.click(".bucket .plain a")
+    browser.until(lambda: f"not copied: {why}" in browser.text("dialog .facts"), "the reason")
+
+    enter(browser, platform, "operator", "operate/globex")
+    browser.click("summary", "Change the bucket")
+    browser.click(".bucket button", "Remove")
+    browser.click("dialog button", "Remove")
+    browser.until(lambda: "No bucket is set" in browser.text(".bucket"), "no bucket")
+    assert platform.ask("operator", "GET", "/v1/tenants/globex/bucket").json()["bucket"] is None
+
+
 def test_an_erasure_needs_the_name_of_the_tenant(browser: Browser, platform: Platform) -> None:
     enter(browser, platform, "acme", "account")
     browser.click("button", "Erase all data…")
@@ -133,6 +226,20 @@ def test_an_operator_pauses_drains_and_limits(browser: Browser, platform: Platfo
     check_page(browser)
 
 
+def test_an_operator_sees_what_each_tenant_has(browser: Browser, platform: Platform) -> None:
+    platform.ask("operator", "PUT", "/v1/pauses/tenant/initech", json={"reason": "a test"})
+    platform.ask("operator", "PATCH", "/v1/tenants/initech/limits", json={"weight": 2})
+    enter(browser, platform, "operator", "operate")
+    browser.until(lambda: "paused" in browser.text("[data-tenant=initech]"), "the pause")
+    assert "limits" in browser.text("[data-tenant=initech]")
+    listed = {each["id"]: each for each in platform.ask("operator", "GET", "/v1/tenants?limit=100").json()["data"]}
+    shown = [row.get_attribute("data-tenant") for row in browser.all("[data-tenant]")]
+    assert shown == sorted(listed)
+    keys = {row.get_attribute("data-tenant"): row.text.split()[-1] for row in browser.all("[data-tenant]")}
+    assert keys == {name: str(tenant["num_keys"]) for name, tenant in listed.items()}
+    platform.ask("operator", "DELETE", "/v1/pauses/tenant/initech")
+
+
 def test_a_key_without_admin_sees_no_more_than_its_scopes_allow(browser: Browser, platform: Platform) -> None:
     enter(browser, platform, "viewer", "operate")  # which leads to Make
     browser.one("#prompt")
@@ -140,7 +247,7 @@ def test_a_key_without_admin_sees_no_more_than_its_scopes_allow(browser: Browser
     browser.click(".tabs a[href='#account']")
     browser.one("[data-limit=requests]")
     headlines = {each.text for each in browser.all("h2")}
-    assert headlines == {"Usage", "Budget of this month", "Limits", "Data"}
+    assert headlines == {"Usage", "Budget of this month", "Limits", "Bucket", "Data"}
     assert not browser.all("button.danger")
     check_page(browser)
 
@@ -164,8 +271,20 @@ def check_page(browser: Browser) -> None:
     browser.until(lambda: not browser.all(".toast"), "no message, which lies outside of all landmarks")
     assert browser.faults() == []
     assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
-    names = "account|limits|usage|keys|data|audit|operate|fleet|pauses|tenants|common|status"
+    names = "account|limits|usage|keys|bucket|data|audit|operate|fleet|pauses|tenants|common|status"
     assert browser.run(f"return document.body.innerText.match(/\\b(?:{names})\\.\\w+\\.?\\w*/g)") is None
+
+
+def stores_of(platform: Platform) -> Any:
+    """A client of the service's embedded S3 server, in which tests make buckets of tenants."""
+    return boto3.client(
+        "s3",
+        endpoint_url=SeaweedFS.running_url(platform.folder),
+        region_name="us-east-1",
+        aws_access_key_id=secret(platform.folder, "s3_access_key"),
+        aws_secret_access_key=secret(platform.folder, "s3_secret_key"),
+        config=Config(s3={"addressing_style": "path"}, proxies={}),
+    )
 
 
 def keys_named(platform: Platform, name: str) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.studio.browser import Browser
-from tests.studio.conftest import Api
+from tests.studio.conftest import Api, Json
 from tests.workers.delivery.receivers import receiving
 
 
@@ -35,8 +35,7 @@ def test_a_file_of_prompts_becomes_a_batch(browser: Browser, api: Api, tmp_path:
     browser.all("#batch-file")[0].send_keys(str(tmp_path / name))
     browser.until(lambda: "2 of 2 lines can be rendered" in browser.text(".card [role=status]"), "the check")
     browser.click(".card button", "Start")
-    row = browser.one(".rows li:first-child")
-    browser.until(lambda: name in row.text, "the batch")
+    browser.until(lambda: name in browser.text(".rows li:first-child"), "the batch")
     browser.one(".rows li:first-child .status[data-status=completed]")
     browser.until(lambda: len(browser.all(".rows li:first-child .strip img")) == 2, "its pictures")
     assert browser.faults() == []
@@ -74,6 +73,57 @@ def test_a_batch_copies_its_pictures_under_a_prefix(browser: Browser, api: Api, 
     [batch] = api.get("/v1/batches?limit=1")["data"]
     assert batch["output_prefix"] == "studio/spring"
     assert batch["output_folder"] in browser.text(".rows li:first-child .path")
+
+
+def test_a_batch_has_a_seed_reuse_and_a_text_check(browser: Browser, api: Api, tmp_path: Path) -> None:
+    lines = ('a sign that says "TEA"', "a plain one")
+    before = num_files(api)
+    (tmp_path / "signs.txt").write_text("".join(f"{line}\n" for line in lines))
+    browser.open("batches")
+    browser.one("#batch-drop")
+    assert not browser.one("#text-check").is_enabled()
+    browser.all("#batch-file")[0].send_keys(str(tmp_path / "signs.txt"))
+    browser.until(lambda: browser.one("#text-check").is_enabled(), "a line with quotes")
+    browser.click("#batch-reuse")
+    assert browser.one("#first-seed").get_attribute("value") == "0"
+    choose(browser, "#text-check", "0")
+    assert not browser.one("#batch-reuse").is_selected()
+    start(browser, "2 of 2 lines")
+    jobs = ended_jobs(browser, api)
+    assert {job["prompt"]: job["text_check"] for job in jobs} == {lines[0]: {"redraws": 0}, lines[1]: None}
+    assert sorted(job["seed"] for job in jobs) == [0, 1]
+
+    for turn in range(2):
+        browser.open("batches")
+        browser.click("#batch-reuse")
+        browser.type("#first-seed", "7")
+        browser.all("#batch-file")[0].send_keys(str(tmp_path / "signs.txt"))
+        start(browser, "2 of 2 lines")
+        jobs = ended_jobs(browser, api)
+        assert [bool(job["images"][0]["reused_from"]) for job in jobs] == [turn == 1] * 2
+    assert num_files(api) - before == 3  # one for each batch, and none for the lines without the text check
+
+
+def num_files(api: Api) -> int:
+    return len(api.get("/v1/files?limit=1000&purpose=batch")["data"])
+
+
+def choose(browser: Browser, css: str, value: str) -> None:
+    change = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('change'))"
+    browser.run(change, browser.one(css), value)
+
+
+def start(browser: Browser, checked: str) -> None:
+    browser.until(lambda: checked in browser.text(".new-batch [role=status]"), "the check")
+    browser.click(".new-batch button", "Start")
+    browser.until(lambda: not browser.all(".new-batch [role=status] > *"), "the start")
+
+
+def ended_jobs(browser: Browser, api: Api) -> list[Json]:
+    """The jobs of the newest batch, once it has ended."""
+    [batch] = api.get("/v1/batches?limit=1")["data"]
+    browser.until(lambda: api.get(f"/v1/batches/{batch['id']}")["status"] == "completed", "its end")
+    return list(api.get(f"/v1/jobs?batch={batch['id']}")["data"])
 
 
 def test_a_dead_letter_shows_its_evidence_and_is_tried_again(browser: Browser, api: Api) -> None:

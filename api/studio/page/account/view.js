@@ -5,6 +5,7 @@ import { get } from "../js/api.js";
 import { may } from "../js/rights.js";
 import { t } from "../js/words.js";
 import { auditPart } from "./audit.js";
+import { bucketPart } from "./bucket.js";
 import { dataPart } from "./data.js";
 import { keysPart } from "./keys.js";
 import { limitsPart } from "./limits.js";
@@ -15,6 +16,7 @@ export async function show(place, _, session) {
   const isAdmin = may(session, "admin");
   const limits = limitsPart();
   const data = tenant && dataPart(session, tenant);
+  const bucket = tenant && bucketPart(session, tenant, { isOwn: true });
   const about = session.access === "open" ? h("p", { class: "notice" }, t("account.open")) : h("p", { class: "quiet" }, t("account.keyMay", { scopes: session.scopes.join(", ") }));
   place.append(
     h("div", { class: "head" }, h("h1", {}, t("account.title")), tenant && h("span", { class: "tag" }, t("account.tenant", { tenant }))),
@@ -23,13 +25,14 @@ export async function show(place, _, session) {
     ...limits.elements,
   );
   if (isAdmin) place.append(keysPart(session));
-  if (data) place.append(data.element);
+  if (tenant) place.append(bucket.element, data.element);
   if (isAdmin) place.append(auditPart({ tenant: tenant ?? "" }));
 
   return {
     close: () => {
       limits.close();
-      data?.close?.();
+      data?.close();
+      bucket?.close();
     },
   };
 }

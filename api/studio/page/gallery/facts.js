@@ -20,6 +20,7 @@ export function factsOf(job, image) {
     ["text", textOf(image.text_check)],
     ["read", image.text_check && image.text_check.matches !== null ? image.text_check.read || t("large.readNothing") : null],
     ["file", image.bytes ? `${job.output_format.toUpperCase()}, ${bytes(image.bytes)}` : null],
+    ["bucketCopy", copyOf(job.bucket_copy)],
     ["made", timeOf(job.finished_at ?? job.created_at, h)],
     ["took", dit === null ? null : ar === null ? duration(dit) : t("large.tookParts", { ar: duration(ar), dit: duration(dit) })],
     ["priority", job.priority],
@@ -34,6 +35,13 @@ export function factsOf(job, image) {
 
 function pictureLink({ job_id: id, index }) {
   return h("a", { class: "mono", href: `#gallery/${id}/${index}` }, `${id} / ${index}`);
+}
+
+/** Returns where the copy in the tenant's own bucket is, or why there is none; null without a bucket. */
+export function copyOf(copy) {
+  if (!copy) return null;
+  if (copy.status === "failed") return h("span", { class: "bad" }, t("large.copyFailed", { why: copy.error }));
+  return copy.status === "pending" ? t("large.copyPending") : h("span", { class: "mono" }, copy.location);
 }
 
 /** Returns what the text check found, in words; null without one. */

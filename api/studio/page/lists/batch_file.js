@@ -1,17 +1,32 @@
 // Turns a file of prompts (JSON lines, CSV or plain text) into the JSON lines of a batch.
 
 import { t } from "../js/words.js";
+import { quotesWords } from "../make/text_check.js";
 
 const URL_OF_LINES = "/v1/jobs";
 const KNOWN_URLS = new Set(["/v1/jobs", "/v1/images/generations", "/v1/images/edits"]);
 
-/** Returns { text, endpoint, count }: the lines for `POST /v1/files`, and the route that they are for. Raises `Error`. */
-export function linesOf(name, content) {
+/**
+ * Returns { text, endpoint, isQuoting }: the lines for `POST /v1/files`, the route that they are for, and whether a
+ * prompt quotes words. With `textCheck`, lines that quote words and have no text check get it. Raises `Error`.
+ */
+export function linesOf(name, content, textCheck = null) {
   const text = content.replace(/^\ufeff/, "");
   if (text.includes("\ufffd")) throw new Error(t("batches.notUtf8"));
   const rows = /\.jsonl?$|\.ndjson$/i.test(name) || /^\s*\{/.test(text) ? fromJson(text) : /\.csv$/i.test(name) ? fromCsv(text) : fromText(text);
   if (!rows.lines.length) throw new Error(t("batches.emptyFile"));
-  return { text: `${rows.lines.join("\n")}\n`, endpoint: rows.endpoint, count: rows.lines.length };
+  const lines = textCheck ? rows.lines.map((line) => withCheck(line, textCheck)) : rows.lines;
+  return { text: `${lines.join("\n")}\n`, endpoint: rows.endpoint, isQuoting: rows.lines.some((line) => isQuoting(parsed(line))) };
+}
+
+function withCheck(line, textCheck) {
+  const asked = parsed(line);
+  if (!isQuoting(asked) || "text_check" in asked.body) return line;
+  return JSON.stringify({ ...asked, body: { ...asked.body, text_check: textCheck } });
+}
+
+function isQuoting(asked) {
+  return typeof asked?.body?.prompt === "string" && quotesWords(asked.body.prompt);
 }
 
 /** Lines that are requests already stay as they are. Other objects are the fields of a job. */

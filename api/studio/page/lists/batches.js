@@ -5,6 +5,7 @@ import { button, complain, confirmed, h, throttled } from "../js/dom.js";
 import { onEvent, onGap } from "../js/events.js";
 import { duration, timeOf } from "../js/format.js";
 import { t } from "../js/words.js";
+import { copyOf } from "../gallery/facts.js";
 import { newBatch } from "./new_batch.js";
 import { polled, refusal, statusOf } from "./parts.js";
 
@@ -64,10 +65,11 @@ function batchRow(first, reread, onGone) {
   const bar = h("progress", { max: "1", "aria-label": first.id });
   const about = h("p", { class: "quiet small" });
   const folder = h("p", { class: "quiet small path", hidden: !first.output_folder }, t("batches.folder", { folder: first.output_folder }));
+  const copied = h("p", { class: "quiet small path" });
   const faults = h("div", {});
   const strip = h("div", { class: "strip" });
   const actions = h("div", { class: "row" });
-  const element = h("li", {}, top, bar, about, folder, faults, strip, actions);
+  const element = h("li", {}, top, bar, about, folder, copied, faults, strip, actions);
   update(first);
 
   function update(found) {
@@ -78,6 +80,8 @@ function batchRow(first, reread, onGone) {
     bar.value = total ? (completed + failed) / total : 0;
     bar.hidden = FINAL.has(batch.status);
     about.textContent = sentence(batch);
+    copied.hidden = !batch.bucket_copy;
+    copied.replaceChildren(...(batch.bucket_copy ? [t("large.bucketCopy"), ": ", copyOf(batch.bucket_copy)] : []));
     faults.replaceChildren(...(batch.errors?.data ?? []).slice(0, 5).map((fault) => h("p", { class: "small bad" }, fault.line ? `${t("batches.line")} ${fault.line}: ` : "", fault.message)));
     const state = JSON.stringify([batch.status, batch.paused, failed > 0, completed > 0]);
     if (state !== offered) actions.replaceChildren(...actionsOf(failed)); // else a button would lose the focus

@@ -16,8 +16,8 @@ export function section(title, ...parts) {
 
 /** Returns an element that says why a list can't be shown. */
 export function refusal(error) {
-  const needed = error instanceof Fault && error.code === "missing_scope" ? t("common.notAllowed", { scope: "admin" }) : error.message;
-  return h("p", { class: "notice" }, needed);
+  const scope = error instanceof Fault && error.code === "missing_scope" && error.message.match(/scope (\w+)/)?.[1];
+  return h("p", { class: "notice" }, scope ? t("common.notAllowed", { scope }) : error.message);
 }
 
 /** Replaces what a list shows, unless a person is at work in it: the focus would be lost. */

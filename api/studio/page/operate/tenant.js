@@ -7,6 +7,7 @@ import { count, duration } from "../js/format.js";
 import { may } from "../js/rights.js";
 import { t } from "../js/words.js";
 import { auditPart } from "../account/audit.js";
+import { bucketPart } from "../account/bucket.js";
 import { dataPart } from "../account/data.js";
 import { keysPart } from "../account/keys.js";
 import { usagePart } from "../account/usage.js";
@@ -20,16 +21,18 @@ const LARGEST = 2 ** 53 - 1;
 export function tenantPage(place, tenant, session) {
   const isAdmin = may(session, "admin");
   const data = dataPart(session, tenant, { canEraseSettings: true });
+  const bucket = bucketPart(session, tenant);
   place.append(
     h("p", {}, h("a", { href: "#operate" }, t("tenants.back"))),
     h("div", { class: "head" }, h("h1", {}, tenant)),
     limitsForm(tenant, isAdmin),
     usagePart({ tenant }),
     isAdmin ? keysPart(session, tenant) : "",
+    bucket.element,
     data.element,
     auditPart({ tenant }),
   );
-  return data.close;
+  return () => [data, bucket].forEach((part) => part.close());
 }
 
 function limitsForm(tenant, isAdmin) {

@@ -29,7 +29,7 @@ export async function show(place, rest, session) {
       fleet.element,
       pauses.element,
       usagePart({ all_tenants: true }),
-      tenantsPart(session),
+      tenantsPart(),
       auditPart({ canFilter: true }),
     );
     return () => {
