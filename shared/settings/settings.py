@@ -227,6 +227,11 @@ class Settings(
         description="true: an AR worker on a GPU decodes without a CUDA graph if it can't record one. It is then "
         "several times slower and gives other pictures. false: such a worker does not start",
     )
+    ar_fp8: bool = Field(
+        default=False,
+        description="true: an AR worker stores the weights of the text model's layers in FP8 and computes their products "
+        "in FP8. It needs 8 GB less memory and gives other pictures (docs/devices.md)",
+    )
     dit_slots: int = Field(
         default=2,
         description="number of renders that one DiT worker holds at once. The worker computes one, and prepares "

@@ -6,6 +6,7 @@ from functools import partial
 
 import structlog
 
+from shared.errors import Misconfigured
 from shared.hints.queues import Queue
 from shared.jobs.leases import Claim
 from shared.jobs.states import Stage
@@ -19,6 +20,7 @@ from workers.ar.engine import ArEngine
 from workers.ar.model.loading import AR_PARTS, load_ar_model
 from workers.ar.plan import plan_memory
 from workers.device.facts import engine_facts
+from workers.device.fp8_linear import fp8_problem
 from workers.device.loss import is_device_lost
 from workers.device.memory import show_device_memory
 from workers.device.placement import Placement, place
@@ -45,7 +47,8 @@ def run(settings: Settings) -> None:
     images = ConditionImages(objects)
     placement = place(settings)
     with device_share(settings, placement) as share:
-        model = load_ar_model(source.folder, placement.device, placement.dtype)
+        refuse_without_fp8(settings, placement)
+        model = load_ar_model(source.folder, placement.device, placement.dtype, in_fp8=settings.ar_fp8)
         plan = plan_memory(model, settings.ar_slots, settings.ar_kv_bytes)
         log.info("ar.plan", **plan.facts())
         engine = ArEngine(
@@ -60,7 +63,7 @@ def run(settings: Settings) -> None:
     KV_USED_RATIO.set_function(lambda: engine.kv_used_ratio)
     show_device_memory(Stage.AR, placement.device)
 
-    facts = {**engine_facts(placement, ["transformers", "tokenizers"]), **engine.facts}
+    facts = {**engine_facts(placement, ["transformers", "tokenizers"]), **model.facts(), **engine.facts}
     log.info("ar.engine", **facts)
 
     def save(leases: LeaseStore, claim: Claim, prior: Prior, device_s: float) -> Write:
@@ -80,6 +83,12 @@ def run(settings: Settings) -> None:
         sizes=plan.sizes,
     )
     run_stage(parts, settings, client)
+
+
+def refuse_without_fp8(settings: Settings, placement: Placement) -> None:
+    """Raises `Misconfigured` if the settings ask for FP8 and this device can't compute in it."""
+    if settings.ar_fp8 and (problem := fp8_problem(placement.device, placement.dtype)):
+        raise Misconfigured(f"GRIDPRESS_AR_FP8 can't work on this device: {problem}")
 
 
 def _title(placement: Placement, facts: Mapping[str, str]) -> str:

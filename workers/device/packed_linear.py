@@ -27,9 +27,11 @@ class PackedLinear(nn.Module):
         return out
 
 
-def make_linear(weight: Tensor, bias: Tensor | None) -> nn.Module:
-    """Returns a linear layer with this weight and bias: a `PackedLinear` on a CPU in float32, else an `nn.Linear`."""
-    if _can_pack(weight):
+def make_linear(weight: Tensor, bias: Tensor | None, *, may_pack: bool = True) -> nn.Module:
+    """Returns a linear layer with this weight and bias: a `PackedLinear` on a CPU in float32, else an `nn.Linear`. Without
+    `may_pack` it is always an `nn.Linear`.
+    """
+    if may_pack and _can_pack(weight):
         return PackedLinear(weight, bias)
     linear = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta", dtype=weight.dtype)
     linear.weight = nn.Parameter(weight.detach(), requires_grad=False)

@@ -1,5 +1,5 @@
-"""The operations of a decoder layer between its matrix products and its attention, as four Triton kernels. Each kernel
-is one launch where torch needs several, so a decode step waits less for launches and for memory.
+"""The operations of a decoder layer between its matrix products and its attention, as Triton kernels. Each kernel is one
+launch where torch needs several, so a decode step waits less for launches and for memory.
 
 The kernels round to the model's number type wherever transformers' modules do.
 """
@@ -7,14 +7,17 @@ The kernels round to the model's number type wherever transformers' modules do.
 import torch
 import triton
 import triton.language as tl
-from torch import Tensor
+from torch import Tensor, nn
 
 from workers.ar.model.kv_memory import KvMemory
 from workers.ar.model.layer_ops import RotateAndWrite
+from workers.device.fp8_linear import FP8, LEAST, MAX_FP8, Fp8Linear
 
 # These constants fix the order of summation, so a change of them changes pictures.
 _NORM_WARPS = 8  # a program sums one row, which has 4096 values in the full model
 _SILU_BLOCK = 1024  # values that a program computes
+
+_LEAST, _MAX_FP8 = tl.constexpr(LEAST), tl.constexpr(MAX_FP8)
 
 
 class FusedOps:
@@ -55,6 +58,24 @@ class FusedOps:
         out = torch.empty(num_rows, size, device=gate_up.device, dtype=gate_up.dtype)
         _silu_mul[(num_rows, triton.cdiv(size, _SILU_BLOCK))](gate_up, out, size=size, block=_SILU_BLOCK)
         return out
+
+    def product(self, linear: nn.Module, rows: Tensor) -> Tensor:
+        if isinstance(linear, Fp8Linear):
+            return linear.product(*self.to_fp8(rows), rows.dtype)
+        out: Tensor = linear(rows)
+        return out
+
+    def to_fp8(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns `rows` (rows, size) in FP8, and the scale of each row (rows, 1): `workers.device.fp8_linear.to_fp8`
+        in one launch.
+        """
+        num_rows, size = rows.shape
+        converted = torch.empty(num_rows, size, device=rows.device, dtype=FP8)
+        scales = torch.empty(num_rows, 1, device=rows.device, dtype=torch.float32)
+        _to_fp8[(num_rows,)](
+            rows, converted, scales, size=size, block=triton.next_power_of_2(size), num_warps=_NORM_WARPS
+        )
+        return converted, scales
 
     def at(self, slots: Tensor) -> RotateAndWrite:
         def rotate_and_write(layer: int, heads: Tensor) -> Tensor:
@@ -139,6 +160,19 @@ def _silu_mul(gate_up, out, size: tl.constexpr, block: tl.constexpr):  # type: i
     up = tl.load(source + size, mask=is_in, other=0.0).to(tl.float32)
     activated = (gate / (1.0 + tl.exp(-gate))).to(dtype).to(tl.float32)
     tl.store(out + row * size + column, (up * activated).to(dtype), mask=is_in)
+
+
+@triton.jit
+def _to_fp8(rows, converted, scales, size: tl.constexpr, block: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Converts one row to FP8 and stores its scale. The largest number of the row becomes the largest one of FP8."""
+    row, column = tl.program_id(0), tl.arange(0, block)
+    is_in, place = column < size, row * size + column
+    values = tl.load(rows + place, mask=is_in, other=0.0).to(tl.float32)
+    largest = tl.maximum(tl.max(tl.abs(values), 0), _LEAST)
+    # Exact divisions, as torch's: a number that is rounded otherwise may be another one in FP8.
+    factor = tl.div_rn(_MAX_FP8, largest)
+    tl.store(converted + place, (values * factor).to(converted.dtype.element_ty), mask=is_in)
+    tl.store(scales + row, largest * (1.0 / _MAX_FP8))
 
 
 @triton.jit

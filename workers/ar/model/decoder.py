@@ -74,11 +74,12 @@ class Decoder:
         hidden: Tensor = self._text.embed_tokens(token_ids)
         normed = ops.norm(hidden, self._text.layers[0].input_layernorm.weight)
         for index, (layer, norm_after) in enumerate(zip(self._text.layers, self._norms_after, strict=True)):
-            query = rotate_and_write(index, layer.self_attn.qkv_proj(normed).unflatten(1, (-1, self._head_size)))
-            attended = layer.self_attn.o_proj(attend(index, query).flatten(1))
+            heads = ops.product(layer.self_attn.qkv_proj, normed)
+            query = rotate_and_write(index, heads.unflatten(1, (-1, self._head_size)))
+            attended = ops.product(layer.self_attn.o_proj, attend(index, query).flatten(1))
             hidden, normed = ops.add_norm(
                 hidden, attended, layer.post_self_attn_layernorm.weight, layer.post_attention_layernorm.weight
             )
-            fed = layer.mlp.down_proj(ops.silu_mul(layer.mlp.gate_up_proj(normed)))
+            fed = ops.product(layer.mlp.down_proj, ops.silu_mul(ops.product(layer.mlp.gate_up_proj, normed)))
             hidden, normed = ops.add_norm(hidden, fed, layer.post_mlp_layernorm.weight, norm_after.weight)
         return normed

@@ -1,14 +1,14 @@
-"""The operations of a decoder layer between its matrix products and its attention, in torch.
+"""The operations of a decoder layer except its attention, in torch.
 
 This is the form for CPUs and for prefills. `workers/ar/kernels/fused_ops.py` has the same operations as Triton kernels.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the usual name
-from torch import Tensor
+from torch import Tensor, nn
 
 from workers.ar.model.kv_memory import KvMemory
 
@@ -18,7 +18,7 @@ RotateAndWrite = Callable[[int, Tensor], Tensor]
 
 
 class LayerOps(Protocol):
-    """Computes the operations of a decoder layer that are neither matrix products nor attention.
+    """Computes the operations of a decoder layer, except its attention.
 
     Hidden states are (rows, hidden size). The result of a row does not depend on the other rows.
     """
@@ -35,6 +35,9 @@ class LayerOps(Protocol):
 
     def silu_mul(self, gate_up: Tensor) -> Tensor:
         """Returns SiLU(gate) x up, of shape (rows, size). `gate_up` is (rows, 2 x size): the gates, then the rest."""
+
+    def product(self, linear: nn.Module, rows: Tensor) -> Tensor:
+        """Applies a linear layer to each row: (rows, in features) becomes (rows, out features)."""
 
     def at(self, slots: Tensor) -> RotateAndWrite:
         """Returns the function that takes up the tokens of one forward pass, where row k is the token `slots[k]` of
@@ -68,6 +71,9 @@ class TorchOps:
     def silu_mul(self, gate_up: Tensor) -> Tensor:
         gate, up = gate_up.chunk(2, dim=-1)
         return up * F.silu(gate)
+
+    def product(self, linear: nn.Module, rows: Tensor) -> Tensor:
+        return cast("Tensor", linear(rows))
 
     def at(self, slots: Tensor) -> RotateAndWrite:
         num_kv_heads = self._memory.entries.shape[2] // 2

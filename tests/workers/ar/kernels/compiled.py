@@ -1,7 +1,8 @@
 """`python -m tests.workers.ar.kernels.compiled CAPABILITY...`: runs the decode step of the full model on tensors
 without data, and compiles its kernels for GPUs of these compute capabilities. Needs no GPU.
 
-Prints a JSON object: the launches of steps of one layer and of two layers, and what each compiled kernel uses.
+Prints a JSON object: the launches of steps of one layer and of two layers, in bfloat16 and with layers in FP8, and what
+each compiled kernel uses.
 """
 
 import json
@@ -26,6 +27,7 @@ from workers.ar.model.runner import ArRunner
 from workers.ar.model.step_kernels import triton_kernels
 
 NUM_ROWS = 32
+FP8_CAPABILITY = 89  # the least with FP8 in hardware
 _META = torch.device("meta")
 _ALLOCATES = ("aten::empty", "aten::new_empty", "aten::empty_like")
 
@@ -66,19 +68,19 @@ def a_driver(target: GPUTarget) -> SimpleNamespace:
     )
 
 
-def a_model(num_layers: int) -> ArModel:
+def a_model(num_layers: int, *, in_fp8: bool) -> ArModel:
     """Returns the AR model at its full width, with fewer layers and without data."""
     config = GlmImageConfig(text_config={"num_hidden_layers": num_layers}, vision_config={"depth": 1})
     torch.set_default_dtype(torch.bfloat16)
     with _META:
         network = GlmImageForConditionalGeneration(config).eval()
     sampling = Sampling(temperature=0.9, top_k=16512, top_p=0.75, num_codes=16384)
-    return ArModel(prepare(network), None, sampling, None)  # type: ignore[arg-type] - a step reads no text
+    return ArModel(prepare(network, in_fp8=in_fp8), None, sampling, None)  # type: ignore[arg-type] - a step reads no text
 
 
-def launches(num_layers: int, target: GPUTarget) -> Launches:
+def launches(num_layers: int, target: GPUTarget, *, in_fp8: bool = False) -> Launches:
     """Returns the launches of one decode step."""
-    model = a_model(num_layers)
+    model = a_model(num_layers, in_fp8=in_fp8)
     memory = ArRunner(model, 4096).memory
     step = FixedStep(model, memory, triton_kernels(model, memory, NUM_ROWS), NUM_ROWS)
     found = Launches()
@@ -112,8 +114,15 @@ def usage(kernel: Any, call: dict[str, Any], target: GPUTarget) -> dict[str, Any
 def main(capabilities: Sequence[int]) -> None:
     targets = [GPUTarget("cuda", capability, 32) for capability in capabilities]
     steps = {num_layers: launches(num_layers, targets[0]) for num_layers in (1, 2)}
+    in_fp8 = {num_layers: launches(num_layers, targets[0], in_fp8=True) for num_layers in (1, 2)}
     compiled = [usage(*call, target) for call in steps[1].kernels.values() for target in targets]
-    json.dump({"launches": {str(n): step.names for n, step in steps.items()}, "compiled": compiled}, sys.stdout)
+    conversion = in_fp8[1].kernels["_to_fp8"]
+    # The GPUs without FP8 in hardware can't compile it; the first with it gets no other kernel, to save time.
+    with_fp8 = sorted({FP8_CAPABILITY, *(capability for capability in capabilities if capability > FP8_CAPABILITY)})
+    compiled += [usage(*conversion, GPUTarget("cuda", capability, 32)) for capability in with_fp8]
+    named = {"bfloat16": steps, "fp8": in_fp8}
+    found = {name: {str(n): step.names for n, step in each.items()} for name, each in named.items()}
+    json.dump({"launches": found, "compiled": compiled}, sys.stdout)
 
 
 if __name__ == "__main__":

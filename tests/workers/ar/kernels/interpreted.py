@@ -26,6 +26,7 @@ from workers.ar.model.row_sampling import TorchSampling
 from workers.ar.model.step_inputs import Inputs
 from workers.ar.noise import CounterNoise
 from workers.ar.sampler import NOT_A_NUMBER
+from workers.device.fp8_linear import Fp8Linear, to_fp8
 
 EPS = 1e-5
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -117,6 +118,25 @@ def silu_mul(num_rows: int, size: int, dtype: torch.dtype) -> None:
     gate_up[0, 0], gate_up[0, size - 1] = -200.0, 200.0  # exp(200) is infinite
     close(fused.silu_mul(gate_up), plain.silu_mul(gate_up))
     rows_stand_alone(fused.silu_mul, gate_up)
+
+
+def conversion(num_rows: int, size: int, dtype: torch.dtype) -> None:
+    """Rows in FP8 are torch's, bit for bit. The last row is zero."""
+    rows = (10 * torch.randn(num_rows, size)).to(dtype)
+    rows[-1] = 0.0
+    converted, scales = both_ops(a_memory(dtype, tokens=1), 4)[0].to_fp8(rows)
+    expected, of_expected = to_fp8(rows)
+    assert scales.equal(of_expected)
+    assert converted.view(torch.uint8).equal(expected.view(torch.uint8))
+
+
+def product(has_fp8: bool, dtype: torch.dtype) -> None:
+    fused, plain = both_ops(a_memory(dtype, tokens=1), 4)
+    linear, rows = nn.Linear(64, 48, dtype=dtype), torch.randn(3, 64).to(dtype)
+    linear = Fp8Linear(linear) if has_fp8 else linear
+    assert fused.product(linear, rows).equal(plain.product(linear, rows))
+    if has_fp8:
+        rows_stand_alone(lambda one: fused.product(linear, one), rows)
 
 
 def rotation(heads: int, kv_heads: int, head_size: int, rotated: int, dtype: torch.dtype) -> None:
@@ -222,6 +242,10 @@ def checks() -> dict[str, list[Callable[[], None]]]:
         "norms": [partial(norms, *size, dtype) for size in sizes for dtype in DTYPES[:2]],
         "silu_mul": [
             partial(silu_mul, *size, dtype) for size in [(2, 1027), (3, 1024), (5, 2)] for dtype in DTYPES[:2]
+        ],
+        "fp8": [
+            *(partial(conversion, *size, dtype) for size in [(2, 4096), (3, 33), (5, 1)] for dtype in DTYPES[:2]),
+            *(partial(product, has_fp8, dtype) for has_fp8 in (True, False) for dtype in DTYPES[:2]),
         ],
         "rotation": [partial(rotation, *case, dtype) for case in heads for dtype in DTYPES[:2]],
         "sampling": [
