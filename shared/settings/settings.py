@@ -229,8 +229,8 @@ class Settings(
     )
     ar_fp8: bool = Field(
         default=False,
-        description="true: an AR worker stores the weights of the text model's layers in FP8 and computes their products "
-        "in FP8. It needs 8 GB less memory and gives other pictures (docs/devices.md)",
+        description="true: an AR worker stores the weights of the text model's layers in FP8 and computes their "
+        "products in FP8. It needs 8 GB less memory and gives other pictures (docs/devices.md)",
     )
     dit_slots: int = Field(
         default=2,

@@ -26,8 +26,7 @@ def to_fp8(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Fp8Linear(nn.Module):
-    """An `nn.Linear` for inference. Its weight is in FP8, with one scale for each row of the weight, which is one output
-    feature.
+    """An `nn.Linear` for inference. Its weight is in FP8, with one scale for each row, which is one output feature.
 
     The inputs of a product are converted to FP8 when they are known, with one scale for each row ("dynamic
     activations"). The product is summed in float32, and its result has the number type of the bias and of the inputs.

@@ -28,8 +28,9 @@ class PackedLinear(nn.Module):
 
 
 def make_linear(weight: Tensor, bias: Tensor | None, *, may_pack: bool = True) -> nn.Module:
-    """Returns a linear layer with this weight and bias: a `PackedLinear` on a CPU in float32, else an `nn.Linear`. Without
-    `may_pack` it is always an `nn.Linear`.
+    """Returns a linear layer with this weight and bias: a `PackedLinear` on a CPU in float32, else an `nn.Linear`.
+
+    Without `may_pack` it is always an `nn.Linear`.
     """
     if may_pack and _can_pack(weight):
         return PackedLinear(weight, bias)

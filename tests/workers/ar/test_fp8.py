@@ -3,6 +3,7 @@
 No test here shows what a GPU's own kernels round.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from shared.errors import Misconfigured
+from shared.jobs.token_grid import Prior
 from shared.settings.settings import Settings
 from tests.workers.ar.claims import an_engine, finish
 from tests.workers.ar.test_fixed_step import EDITS, ROWS
@@ -55,16 +57,34 @@ def test_only_the_matrices_of_the_text_models_layers_are_in_fp8(ar_model: ArMode
     assert fp8_model.network.dtype == torch.float32, "KV memory and images have the model's type"
 
 
-def test_tokens_depend_neither_on_neighbours_nor_on_the_order_of_arrival(fp8_model: ArModel) -> None:
-    together = finish(a_fixed_engine(fp8_model), EDITS)
-    assert finish(a_fixed_engine(fp8_model), EDITS[::-1]) == together
-    assert finish(a_fixed_engine(fp8_model), EDITS[:1])["d"] == together["d"]
+@pytest.fixture(scope="module")
+def together(fp8_model: ArModel) -> Mapping[str, object]:
+    return finish(a_fixed_engine(fp8_model), EDITS)
 
 
-def test_tokens_differ_from_those_of_the_checkpoints_weights_and_manifests_say_why(
-    ar_model: ArModel, fp8_model: ArModel
+def test_tokens_depend_neither_on_neighbours_nor_on_the_order_of_arrival(
+    fp8_model: ArModel, together: Mapping[str, object]
 ) -> None:
-    assert finish(a_fixed_engine(fp8_model), EDITS[:1]) != finish(a_fixed_engine(ar_model), EDITS[:1])
+    fewer = finish(a_fixed_engine(fp8_model), EDITS[1::-1])
+    assert fewer == {name: together[name] for name in ("d", "e")}
+
+
+def test_four_fifths_of_the_tokens_are_those_of_the_checkpoints_weights(
+    ar_model: ArModel, together: Mapping[str, object]
+) -> None:
+    """docs/ar_engine.md has the figure. The noise is the same, so only the logits differ."""
+    pairs: list[tuple[int, int]] = []
+    for name, exact in finish(a_fixed_engine(ar_model), EDITS).items():
+        in_fp8 = together[name]
+        assert isinstance(exact, Prior)
+        assert isinstance(in_fp8, Prior)
+        pairs += zip(exact.grid.tokens, in_fp8.grid.tokens, strict=True)
+    equal = sum(one == other for one, other in pairs)
+    assert len(pairs) == 208
+    assert abs(equal - 171) <= 10, equal  # 171 were measured; other CPUs sum in another order
+
+
+def test_manifests_say_that_weights_are_in_fp8(ar_model: ArModel, fp8_model: ArModel) -> None:
     assert (ar_model.facts(), fp8_model.facts()) == ({}, {"weights": "fp8"})
 
 

@@ -1,5 +1,5 @@
-"""The operations of a decoder layer between its matrix products and its attention, as Triton kernels. Each kernel is one
-launch where torch needs several, so a decode step waits less for launches and for memory.
+"""The operations of a decoder layer between its matrix products and its attention, as Triton kernels. Each kernel is
+one launch where torch needs several, so a decode step waits less for launches and for memory.
 
 The kernels round to the model's number type wherever transformers' modules do.
 """

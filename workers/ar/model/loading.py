@@ -40,8 +40,8 @@ class ArModel:
     """The AR half of a checkpoint. `sampling` has the checkpoint's own sampling settings, which transformers'
     `generate` would use.
 
-    `control_tokens` are the strings that the tokenizer would read as special tokens instead of plain text. `in_fp8` says
-    whether the weights of the text model's layers are in FP8.
+    `control_tokens` are the strings that the tokenizer would read as special tokens instead of plain text. `in_fp8` is
+    true if the weights of the text model's layers are in FP8.
     """
 
     network: GlmImageForConditionalGeneration

@@ -9,13 +9,12 @@ import torch
 import triton.language as tl
 from triton.runtime.interpreter import InterpreterBuilder, TensorHandle
 
-
 # The types that are stored as integers: torch's name of each, and of the integers.
 _ROUNDED = {tl.bfloat16: (torch.bfloat16, torch.uint16), tl.float8e4nv: (torch.float8_e4m3fn, torch.uint8)}
 
 
 def mend() -> None:
-    """Makes casts to bfloat16 and FP8 round to the nearest even number, and products of matrices compute with numbers."""
+    """Makes casts to bfloat16 and FP8 round to the nearest even number, and products compute with numbers."""
     cast, dot = InterpreterBuilder.cast_impl, InterpreterBuilder.create_dot
     convert = InterpreterBuilder.create_fp_to_fp
 
