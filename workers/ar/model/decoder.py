@@ -75,7 +75,7 @@ class Decoder:
         normed = ops.norm(hidden, self._text.layers[0].input_layernorm.weight)
         for index, (layer, norm_after) in enumerate(zip(self._text.layers, self._norms_after, strict=True)):
             heads = ops.product(layer.self_attn.qkv_proj, normed)
-            query = rotate_and_write(index, heads.unflatten(1, (-1, self._head_size)))
+            query = rotate_and_write(index, heads.view(len(heads), -1, self._head_size))
             attended = ops.product(layer.self_attn.o_proj, attend(index, query).flatten(1))
             hidden, normed = ops.add_norm(
                 hidden, attended, layer.post_self_attn_layernorm.weight, layer.post_attention_layernorm.weight
