@@ -42,6 +42,7 @@ GridpressError
 ├── ObjectStoreUnavailable    503  the object store is unreachable
 ├── LeaseLost                      a worker whose lease has ended tried to write
 ├── MissingCheckpoint              a worker was started without a model
+├── DownloadInterrupted            a worker could not finish the download of its model
 ├── Misconfigured                  a setting is missing or invalid
 └── RenderFailed                   one render can't be finished; other renders of the worker can
 """
@@ -400,6 +401,12 @@ class MissingCheckpoint(GridpressError):
     """A worker has no model to load. The message says how to get one."""
 
     code = "missing_checkpoint"
+
+
+class DownloadInterrupted(GridpressError):
+    """A download of a model broke off, or its files were damaged. The next start of the worker goes on with it."""
+
+    code = "download_interrupted"
 
 
 class Misconfigured(GridpressError):

@@ -53,6 +53,17 @@ class StageHealth(BaseModel):
     )
 
 
+class StartingWorkerResponse(BaseModel):
+    """A worker that is not ready yet, and how far its start is."""
+
+    stage: str
+    phase: str = Field(description="downloading, loading or warming_up")
+    done_bytes: int = Field(description="bytes that have arrived in this phase")
+    total_bytes: int | None = Field(description="bytes of the whole phase; null: unknown")
+    bytes_per_s: int
+    left_s: int | None = Field(description="seconds until the end of this phase; null: unknown")
+
+
 class Health(BaseModel):
     """The readiness of the service.
 
@@ -88,6 +99,9 @@ class Health(BaseModel):
     stalled: list[str] = Field(
         description="stages in which no picture was claimed for 30 s, although pictures wait that live workers serve "
         "and slots are free. If there are any, `status` is `degraded`"
+    )
+    starting: list[StartingWorkerResponse] = Field(
+        description="workers that load their model. Those that have said nothing for 15 s are left out"
     )
     paused: list[str] = Field(
         description="what operators have paused, such as `stage dit` or `class batch`. Only callers with the scope "

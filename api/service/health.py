@@ -16,6 +16,7 @@ from shared.hints.queues import Queue
 from shared.jobs.pauses import PauseKind
 from shared.jobs.states import Stage
 from shared.models.precision import has_exact_in_fp8
+from shared.schedule.starting_worker import StartingWorker
 from shared.schedule.throughput import StageLoad
 from shared.schedule.worker_health import QueueHealth
 
@@ -57,6 +58,9 @@ def ready() -> tuple[dict[str, object], int]:
     pictures wait and slots are free, but no worker has taken a picture for 30 s. If all workers of a queue are deaf, or
     a stage is stalled, `status` is `degraded`. The status code is still 200 then, since the API itself works.
 
+    `starting` lists the workers that load their model and are not ready yet: what each does, how many bytes of how many
+    have arrived, the bytes per second, and the seconds until the end of this phase.
+
     `paused` lists what operators have paused, such as `stage dit`. Only operators see paused tenants.
 
     `exact_in_fp8` is true if new jobs get pictures that are computed in FP8 in every quality, also `exact`, because
@@ -87,6 +91,7 @@ def ready() -> tuple[dict[str, object], int]:
         "sealing": _for_operator(found.get("sealing"), for_operator=for_operator) or "ok",
         "deaf": {queue.value: each.deaf for queue, each in signs.items() if each.deaf},
         "stalled": stalled,
+        "starting": [_starting(each) for each in found.get("starting") or ()],
         "exact_in_fp8": bool(found.get("exact_in_fp8")),
         "paused": [
             each.what for each in found.get("pauses") or () if for_operator or each.kind is not PauseKind.TENANT
@@ -102,6 +107,7 @@ def _probes(deps: Services) -> Mapping[str, Callable[[], object]]:
         "object_store": partial(_state, partial(_check_objects, deps)),
         "intake": partial(_state, deps.admission.check_service),
         "stages": partial(_or_none, deps.throughput.loads),
+        "starting": partial(_or_none, deps.workers.starting),
         "signs": partial(_or_none, deps.throughput.signs),
         "access": partial(_or_none, partial(_access, deps)),
         "store_loss": partial(_or_none, deps.ledger.loss),
@@ -132,6 +138,18 @@ def _stages(loads: Mapping[Stage, StageLoad], *, for_operator: bool) -> dict[str
             **({"unserved": dict(load.unserved)} if for_operator else {}),
         }
         for stage, load in loads.items()
+    }
+
+
+def _starting(worker: StartingWorker) -> dict[str, object]:
+    left_s = worker.left_s
+    return {
+        "stage": worker.stage,
+        "phase": worker.phase,
+        "done_bytes": worker.done_bytes,
+        "total_bytes": worker.total_bytes or None,
+        "bytes_per_s": round(worker.bytes_per_s),
+        "left_s": None if left_s is None else round(left_s),
     }
 
 

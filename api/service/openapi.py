@@ -24,6 +24,16 @@ _HEALTH: dict[str, object] = {
     "exact_in_fp8": False,
     "deaf": {},
     "stalled": [],
+    "starting": [
+        {
+            "stage": "dit",
+            "phase": "loading",
+            "done_bytes": 5_100_000_000,
+            "total_bytes": 14_900_000_000,
+            "bytes_per_s": 1_200_000_000,
+            "left_s": 8,
+        }
+    ],
     "paused": [],
 }
 _START = {

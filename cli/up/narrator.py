@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -15,9 +15,12 @@ from rich.markup import escape
 from cli.stack.processes.supervised_role import Died, Event, Hindered, Ready
 from gridpress.client.connection import DEFAULT_URL
 from shared.errors import GridpressError
+from shared.process.ready_file import start_file
+from shared.schedule.starting_worker import StartingWorker
 
 _CLOCK, _DATE_AND_CLOCK = "%H:%M:%S", "%Y-%m-%d %H:%M:%S"  # local time; a log file needs the date
 _CRASH_LOOP = 3  # after so many ends in a row, the message says that the role keeps ending
+_PERCENT_A_LINE = 10  # in a log file, not on a terminal
 _FIRST_PROMPT = 'render "a red star on a blue background" --size 256x256 --out star.png'
 
 
@@ -47,6 +50,7 @@ class Narrator:
         self._metrics_url = metrics_url
         self._status = console.status("starting")
         self._was_ready = False
+        self._said: dict[str, tuple[str, int]] = {}
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -58,7 +62,18 @@ class Narrator:
             self._status.stop()
 
     def on_waiting(self, roles: list[str]) -> None:
-        self._status.update(f"starting: waiting for {', '.join(roles)}")
+        starts = {role: _start_of(self._run_dir, role) for role in roles}
+        self._status.update(f"starting: waiting for {', '.join(_waiting(*start) for start in starts.items())}")
+        if not self._console.is_terminal:
+            self._say_starts({role: start for role, start in starts.items() if start})
+
+    def _say_starts(self, starts: Mapping[str, StartingWorker]) -> None:
+        """Prints a line for a worker when its phase changes, and after each tenth of the phase."""
+        for role, start in starts.items():
+            mark = start.phase, (start.percent or 0) // _PERCENT_A_LINE
+            if self._said.get(role) != mark:
+                self._said[role] = mark
+                self._say(f"{role} is {start.words}")
 
     def on_event(self, event: Event) -> None:
         match event:
@@ -100,6 +115,18 @@ class Narrator:
     def _say(self, line: str) -> None:
         at = datetime.now().astimezone().strftime(_CLOCK if self._console.is_terminal else _DATE_AND_CLOCK)
         self._console.print(f"[dim]{at}[/dim]  {escape(line)}", highlight=False, soft_wrap=True)
+
+
+def _start_of(run_dir: Path, role: str) -> StartingWorker | None:
+    """Returns how far the start of a worker is, or None for a process that says nothing about it."""
+    try:
+        return StartingWorker.of_json(start_file(run_dir / f"{role}.ready").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _waiting(role: str, start: StartingWorker | None) -> str:
+    return f"{role} ({start.words})" if start else role
 
 
 def _program() -> str:

@@ -23,11 +23,19 @@ def announce(path: Path | None, text: str = "") -> None:
     threading.Thread(target=_keep_trying, args=(path, text), name="ready-file", daemon=True).start()
 
 
+def start_file(ready_file: Path) -> Path:
+    """Returns the file beside a ready file in which a process says how far its start is, while it starts."""
+    return ready_file.with_suffix(".starting")
+
+
 def withdraw(path: Path | None) -> None:
-    """Removes the ready file. A failure is ignored, because the supervisor also notices the end of the process."""
+    """Removes the ready file, and the file of an earlier start. A failure is ignored, because the supervisor also
+    notices the end of the process.
+    """
     if path:
         with suppress(OSError):
             path.unlink(missing_ok=True)
+            start_file(path).unlink(missing_ok=True)
 
 
 def _keep_trying(path: Path, text: str) -> None:

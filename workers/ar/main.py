@@ -13,12 +13,14 @@ from shared.jobs.states import Stage
 from shared.jobs.token_grid import Prior
 from shared.metrics.catalogue import KV_USED_RATIO, MODEL_LOAD_SECONDS
 from shared.objects.store import open_objects
+from shared.schedule.starting_worker import StartPhase
 from shared.settings.settings import Settings
 from shared.store.core.opening import open_store
 from shared.store.renders.leases import LeaseStore
 from workers.ar.engine import ArEngine
 from workers.ar.model.loading import AR_PARTS, load_ar_model
 from workers.ar.plan import plan_memory
+from workers.ar.warm_up import warm_up
 from workers.device.facts import engine_facts
 from workers.device.fp8_linear import fp8_problem
 from workers.device.loss import is_device_lost
@@ -30,6 +32,7 @@ from workers.model.source import find_model
 from workers.stage.condition_images import ConditionImages
 from workers.stage.recorder import Write
 from workers.stage.reuse import Reuse
+from workers.stage.start_report import StartReport
 from workers.stage.worker import StageParts, run_stage
 
 log = structlog.get_logger()
@@ -41,14 +44,16 @@ def run(settings: Settings) -> None:
     Raises `GridpressError` if the model, store or device is missing.
     """
     began_s = time.monotonic()
-    source = find_model(settings, AR_PARTS)
+    start = StartReport(Stage.AR, settings)
+    source = find_model(settings, AR_PARTS, start.phase)
     client = open_store(settings)
     objects = open_objects(settings)
     images = ConditionImages(objects)
     placement = place(settings)
     with device_share(settings, placement) as share:
         refuse_without_fp8(settings, placement)
-        model = load_ar_model(source.folder, placement.device, placement.dtype, in_fp8=settings.ar_fp8)
+        with start.phase(StartPhase.LOADING, source.num_bytes) as on_bytes:
+            model = load_ar_model(source.folder, placement.device, placement.dtype, on_bytes, in_fp8=settings.ar_fp8)
         plan = plan_memory(model, settings.ar_slots, settings.ar_kv_bytes)
         log.info("ar.plan", **plan.facts())
         engine = ArEngine(
@@ -58,6 +63,9 @@ def run(settings: Settings) -> None:
             max_sequences=plan.max_sequences,
             may_be_eager=settings.ar_eager,
         )
+        if placement.device.type == "cuda":
+            with start.phase(StartPhase.WARMING_UP):
+                warm_up(engine)
         stepper = share(engine, [model.network])
     MODEL_LOAD_SECONDS.labels(Stage.AR.value).set(time.monotonic() - began_s)
     KV_USED_RATIO.set_function(lambda: engine.kv_used_ratio)

@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -16,6 +15,7 @@ from shared.jobs.spec import Quality
 from shared.jobs.states import Stage
 from shared.metrics.catalogue import MODEL_LOAD_SECONDS
 from shared.objects.store import open_objects
+from shared.schedule.starting_worker import StartPhase
 from shared.settings.settings import Settings
 from shared.store.core.opening import open_store
 from shared.store.renders.leases import LeaseRules, LeaseStore
@@ -44,11 +44,12 @@ from workers.dit.pictures.previews import PreviewPublisher
 from workers.dit.pictures.publish import Publisher
 from workers.dit.plan import Plan
 from workers.engine.places import turns
-from workers.model.shards import num_weight_bytes
 from workers.model.source import ModelSource, find_model
+from workers.model.weights import OnBytes
 from workers.stage.condition_images import ConditionImages
 from workers.stage.recorder import Write
 from workers.stage.reuse import Reuse
+from workers.stage.start_report import StartReport
 from workers.stage.worker import HandoverPorts, StageParts, run_stage
 
 _SMALLEST = (MIN_SIDE_PX, MIN_SIDE_PX)
@@ -64,7 +65,8 @@ def run(settings: Settings) -> None:
     """
     began_s = time.monotonic()
     labelling = Labelling.of(settings)
-    source = find_model(settings, DIT_PARTS)
+    start = StartReport(Stage.DIT, settings)
+    source = find_model(settings, DIT_PARTS, start.phase)
     client = open_store(settings)
     objects = open_objects(settings)
     images = ConditionImages(objects)
@@ -78,7 +80,8 @@ def run(settings: Settings) -> None:
     )
     occupancy = _occupy(settings, source, placement)
     with device_share(settings, placement) as share:
-        model = _load(source.folder, settings, placement, options)
+        with start.phase(StartPhase.LOADING, source.num_bytes) as on_bytes:
+            model = _load(source.folder, settings, placement, options, on_bytes)
         facts = _engine_facts(placement, options, model)
         publisher = Publisher(
             objects,
@@ -91,9 +94,10 @@ def run(settings: Settings) -> None:
         denoiser = _denoiser(settings, source, model, options)
         plan = calibrate(model, denoiser, settings.dit_calibrate_s) if _may_batch(model, settings, options) else Plan()
         runner = DitRunner(model, denoiser, plan, guidance_batch_px=options.guidance_batch_px)
-        if options.compiler:
+        if options.compiler or placement.device.type == "cuda":
             qualities = [Quality.EXACT, Quality.BALANCED] if model.fp8_blocks else [Quality.EXACT]
-            warm_up(runner, _warm_up_sizes(options), qualities)
+            with start.phase(StartPhase.WARMING_UP):
+                warm_up(runner, _warm_up_sizes(options), qualities)
         handovers = Handovers(open_objects(settings, fails_fast=True), facts, settings.handover_ttl_s)
         room, floor = room_bytes(placement.device, settings.dit_memory_bytes), settings.batch_floor
         engine = DitEngine(runner, images.load, previews.submit, handovers.load, floor, room_bytes=room)
@@ -133,15 +137,15 @@ def _occupy(settings: Settings, source: ModelSource, placement: Placement) -> Oc
     """
     if placement.device.type != "cuda" or settings.share_device:
         return None
-    if num_weight_bytes(Path(source.folder), DIT_PARTS) < _SMALL_BYTES:
+    if source.num_bytes < _SMALL_BYTES:
         return None
     has_part = settings.dit_memory_bytes is not None
     return Occupancy(settings.data_dir / "run", placement.device_name, has_part=has_part)
 
 
-def _load(folder: str, settings: Settings, placement: Placement, options: DitOptions) -> DitModel:
+def _load(folder: str, settings: Settings, placement: Placement, options: DitOptions, on_bytes: OnBytes) -> DitModel:
     """Loads the model onto its device and applies the options to it."""
-    model = load_dit_model(folder, placement.device, placement.dtype, low_memory=settings.low_memory)
+    model = load_dit_model(folder, placement.device, placement.dtype, low_memory=settings.low_memory, on_bytes=on_bytes)
     fp8_blocks = apply_options(model.transformer, options)
     layout = torch.channels_last if options.channels_last else torch.contiguous_format
     model.vae.to(memory_format=layout)

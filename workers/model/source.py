@@ -2,42 +2,45 @@
 with this model.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 import transformers
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from shared import demo_model
 from shared.errors import MissingCheckpoint
 from shared.ids import Revision
 from shared.models.precision import served_revision
+from shared.schedule.starting_worker import StartPhase
 from shared.settings.settings import Settings
 from workers.checkpoint.shipped import demo_weights
 from workers.device.placement import place
+from workers.model.download import HOW_TO_GET_ONE, Phases, download
 from workers.model.fingerprint import folder_fingerprint
-from workers.model.shards import broken_shards
+from workers.model.shards import broken_shards, num_weight_bytes
 
 log = structlog.get_logger()
-
-HOW_TO_GET_ONE = (
-    "set GRIDPRESS_MODEL=zai-org/GLM-Image, or GRIDPRESS_MODEL=demo for the small model that comes with Gridpress"
-)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
     """A folder with a checkpoint in the layout of diffusers' `GlmImagePipeline`. It contains at least the parts that a
-    worker needs.
+    worker needs, whose weights have `num_bytes` bytes.
     """
 
     folder: str
     revision: Revision
+    num_bytes: int = 0
 
 
-def find_model(settings: Settings, parts: tuple[str, ...]) -> ModelSource:
+def _no_phase(_: StartPhase, _total_bytes: int = 0) -> AbstractContextManager[Callable[[int], None]]:
+    return nullcontext(lambda _: None)
+
+
+def find_model(settings: Settings, parts: tuple[str, ...], phase: Phases = _no_phase) -> ModelSource:
     """Returns the model that the settings name: a local folder, or a model of the Hugging Face hub. If the settings
     name no model and there is no GPU, it returns the demonstration model.
 
@@ -47,7 +50,8 @@ def find_model(settings: Settings, parts: tuple[str, ...]) -> ModelSource:
       parts (`workers.model.fingerprint`).
     - With `GRIDPRESS_DIT_FP8=all` the revision ends in `-fp8`, because all pictures differ then.
 
-    Raises `MissingCheckpoint` if the settings name no model for a GPU, or if the model is missing or can't be
+    `phase` begins to show the progress of a download of this many bytes, and yields a function that counts them. Raises
+    `MissingCheckpoint` if the settings name no model for a GPU, or if the model is missing or can't be
     downloaded.
     """
     transformers.utils.logging.disable_progress_bar()  # a worker's log contains only events
@@ -55,10 +59,12 @@ def find_model(settings: Settings, parts: tuple[str, ...]) -> ModelSource:
     folder = _demo_folder() if model == demo_model.NAME else Path(model).expanduser()
     if folder.is_dir():
         check_parts(str(folder), parts)
-        found = ModelSource(str(folder), _revision(folder))
+        path, revision = folder, _revision(folder)
     else:
-        found = _from_hub(model, settings.model_revision, parts)
-    return replace(found, revision=served_revision(found.revision, settings.dit_fp8))
+        path = download(model, settings.model_revision, parts, phase)
+        check_parts(str(path), parts)
+        revision = Revision(path.name[:12])
+    return ModelSource(str(path), served_revision(revision, settings.dit_fp8), num_weight_bytes(path, parts))
 
 
 def _default(settings: Settings) -> str:
@@ -80,21 +86,6 @@ def _demo_folder() -> Path:
         "this installation lacks the demonstration model's weights: set GRIDPRESS_MODEL=zai-org/GLM-Image, "
         "or build random ones: gridpress checkpoint tiny DIR"
     )
-
-
-def _from_hub(model: str, revision: str | None, parts: tuple[str, ...]) -> ModelSource:
-    patterns = ["model_index.json", *(f"{part}/*" for part in parts)]
-    try:
-        snapshot = snapshot_download(model, revision=revision, allow_patterns=patterns)
-    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise MissingCheckpoint(
-            f"{model} is no folder here and no model that can be downloaded ({reason}): {HOW_TO_GET_ONE}"
-        ) from error
-    commit = Path(snapshot).name
-    if revision is None:
-        log.warning("model.not_pinned", model=model, commit=commit, remedy=f"set GRIDPRESS_MODEL_REVISION={commit}")
-    return ModelSource(snapshot, Revision(commit[:12]))
 
 
 def check_parts(path: str, parts: tuple[str, ...]) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from shared.process.ready_file import start_file
+
 
 class Readiness(Protocol):
     """The interface of a readiness check, which finds out whether a process accepts work.
@@ -35,3 +37,4 @@ class ReadyFile:
 
     def reset(self) -> None:
         self.path.unlink(missing_ok=True)
+        start_file(self.path).unlink(missing_ok=True)

@@ -40,6 +40,7 @@
 --   gridpress:clocks                hash    pool -> tag served last
 --   gridpress:credit                hash    pool -> cost that a lower class may use
 --   gridpress:parked:<tenant>       set     pools that the tenant left because it is at its limit or paused
+--   gridpress:starting              hash    worker that loads its model -> <time>|JSON (see report_start.lua)
 --   gridpress:paused                hash    what operators have paused: see paused.lua
 --   gridpress:healing               see heal_shares.lua
 --   gridpress:rerouting             see reroute.lua

@@ -10,10 +10,12 @@ from shared.ids import JobId, RenderId, Revision, TenantId, WorkerId, split_rend
 from shared.jobs.leases import Progress
 from shared.jobs.pauses import Drain
 from shared.jobs.states import Stage
+from shared.schedule.starting_worker import StartingWorker
 from shared.schedule.worker_health import Machine
 from shared.store.core.connect import Client
 from shared.store.core.scripts import Scripts
 from shared.store.pauses.pauses import drain_of
+from shared.store.queues.starts import StartStore
 
 _MOST_WORKERS, _MOST_RENDERS = 100, 64
 
@@ -51,6 +53,11 @@ class WorkerStore:
 
     def __init__(self, client: Client) -> None:
         self._scripts = Scripts(client)
+        self._starts = StartStore(client)
+
+    def starting(self) -> Sequence[StartingWorker]:
+        """Returns how far the starts of workers are that are not live yet."""
+        return self._starts.starting()
 
     def workers(self) -> tuple[Sequence[LiveWorker], int]:
         """Returns the live workers of both stages, at most 100 of each, and the number of all of them."""

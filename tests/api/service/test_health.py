@@ -11,7 +11,9 @@ from api.services import Services
 from shared.access.keys import Scope
 from shared.errors import ObjectStoreUnavailable, StoreUnavailable
 from shared.hints.queues import Queue
-from shared.ids import DEFAULT_TENANT, WorkerId
+from shared.ids import DEFAULT_TENANT, Revision, WorkerId
+from shared.jobs.states import Stage
+from shared.schedule.starting_worker import StartingWorker, StartPhase
 from shared.schedule.worker_health import WorkerHealth
 from shared.settings.settings import Settings
 from shared.store.access.capacity import Capacity
@@ -19,6 +21,7 @@ from shared.store.access.keys import KeyStore
 from shared.store.core.connect import Client
 from shared.store.core.durability import Durability
 from shared.store.jobs.jobs import JobStore
+from shared.store.queues.starts import StartStore
 from shared.store.queues.upkeep import UpkeepStore
 from shared.store.renders.leases import Announcement, LeaseStore
 from tests.shared.store.builders import REVISION, RULES, submitted
@@ -46,6 +49,29 @@ def test_what_is_missing_is_named_and_the_process_lives_on(
     assert [check for check, state in checks.items() if state != "ok"] == [name]
     assert "10.1.2.3" not in answer.text
     assert http.get("/healthz").get_json() == {"status": "ok"}
+
+
+def test_workers_that_load_their_model_are_shown_to_everyone(http: FlaskClient, client: Client) -> None:
+    assert http.get("/readyz").get_json()["starting"] == []
+    starts = StartStore(client)
+    starts.report(WorkerId("a"), StartingWorker(Stage.DIT, StartPhase.LOADING, 300, 900, 100.0))
+    starts.report(WorkerId("b"), StartingWorker(Stage.AR, StartPhase.WARMING_UP))
+    nothing = {"done_bytes": 0, "total_bytes": None, "bytes_per_s": 0, "left_s": None}
+    half = {"done_bytes": 300, "total_bytes": 900, "bytes_per_s": 100, "left_s": 6}
+    assert http.get("/readyz").get_json()["starting"] == [
+        {"stage": "ar", "phase": "warming_up", **nothing},
+        {"stage": "dit", "phase": "loading", **half},
+    ]
+    starts.end(WorkerId("b"))
+    assert [each["stage"] for each in http.get("/readyz").get_json()["starting"]] == ["dit"]
+
+
+def test_exact_in_fp8_is_said_aloud(http: FlaskClient, client: Client) -> None:
+    assert http.get("/readyz").get_json()["exact_in_fp8"] is False
+    leases = LeaseStore(client, RULES)
+    for revision, said in (("abc-fp8", True), ("abc", False)):
+        leases.beat(Announcement(WorkerId(f"ar-{revision}"), Queue.AR, 4, Revision(revision)), [])
+        assert http.get("/readyz").get_json()["exact_in_fp8"] is said
 
 
 @pytest.mark.attack

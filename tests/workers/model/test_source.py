@@ -12,6 +12,7 @@ from shared.errors import MissingCheckpoint
 from shared.settings.settings import Settings
 from tests.workers.model.weights import safetensors_of
 from workers.checkpoint import shipped
+from workers.model import download
 from workers.model import source as model_source
 from workers.model.source import find_model
 
@@ -84,16 +85,23 @@ def test_a_model_of_the_hub_is_fetched_at_its_revision_and_a_worker_without_one_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revision: str | None
 ) -> None:
     asked: list[str | None] = []
+    snapshot = a_checkpoint(tmp_path / "snapshots" / ("c" * 40))
 
-    def download(model: str, *, revision: str | None, allow_patterns: list[str]) -> str:
+    def fetch(model: str, *, revision: str | None, dry_run: bool = False, **_: object) -> str | list[str]:
         asked.append(revision)
-        return str(tmp_path / "snapshots" / ("c" * 40))
+        return [] if dry_run else str(snapshot)
 
-    monkeypatch.setattr(model_source, "snapshot_download", download)
+    monkeypatch.setattr(download, "snapshot_download", fetch)
     with structlog.testing.capture_logs() as events:
         found = find_model(Settings(model="zai-org/GLM-Image", model_revision=revision), PARTS)
-    assert (asked, found.revision) == ([revision], "c" * 12)
+    assert (set(asked), found.revision) == ({revision}, "c" * 12)
     assert [event["commit"] for event in events] == ([] if revision else ["c" * 40])
+
+
+def test_a_model_with_exact_in_fp8_has_a_revision_of_its_own(weights: Path) -> None:
+    revisions = {fp8: find_model(Settings(model=str(weights), dit_fp8=fp8), PARTS).revision for fp8 in ("off", "all")}
+    assert revisions["all"] == f"{revisions['off']}-fp8"
+    assert is_demo(revisions["all"])
 
 
 def test_no_other_checkpoint_passes_for_the_demonstration_model(weights: Path, tmp_path: Path) -> None:

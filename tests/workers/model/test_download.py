@@ -1,0 +1,114 @@
+"""A worker's own download: it goes on where it ended, is counted and checked, and says in one line why it can't."""
+
+import errno
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from huggingface_hub import constants, file_download
+
+from cli.stack.ports import free_ports
+from shared.errors import DownloadInterrupted, GridpressError, MissingCheckpoint
+from shared.schedule.starting_worker import StartPhase
+from tests.fixtures.hub import COMMIT, MODEL, WEIGHTS, Hub
+from workers.model.download import download
+
+PART_FILE = "vae/weights.safetensors"
+
+
+class Phases:
+    """Keeps what a download reports."""
+
+    def __init__(self) -> None:
+        self.totals: list[int] = []
+        self.counted = 0
+
+    @contextmanager
+    def __call__(self, phase: StartPhase, total_bytes: int = 0, /) -> Iterator[Callable[[int], None]]:
+        assert phase is StartPhase.DOWNLOADING
+        self.totals.append(total_bytes)
+        yield self._count
+
+    def _count(self, num_bytes: int) -> None:
+        self.counted += num_bytes
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 100)  # what arrives is written in such pieces
+    monkeypatch.setattr(file_download.time, "sleep", lambda _: None)
+    with Hub() as hub:
+        yield hub
+
+
+def fetch(hub: Hub, phases: Phases | None = None) -> Path:
+    return download(MODEL, COMMIT, ["vae"], phases or Phases(), hub.url)
+
+
+def refusal(hub: Hub, kind: type[GridpressError]) -> str:
+    with pytest.raises(kind) as refused:
+        fetch(hub)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def test_a_download_is_counted_to_the_last_byte_and_happens_once(hub: Hub) -> None:
+    phases = Phases()
+    folder = fetch(hub, phases)
+    assert (folder.name, (folder / PART_FILE).read_bytes()) == (COMMIT, WEIGHTS)
+    assert (phases.totals, phases.counted) == ([len(WEIGHTS) + 2], len(WEIGHTS) + 2)
+    fetch(hub, again := Phases())
+    assert (again.totals, set(hub.downloads.values())) == ([], {1})
+
+
+@pytest.mark.parametrize("breaks", [[0], [1000], [1000, 500]])
+def test_a_connection_that_breaks_is_taken_up_where_it_ended(hub: Hub, breaks: list[int]) -> None:
+    hub.breaks_after[PART_FILE] = list(breaks)
+    assert (fetch(hub) / PART_FILE).read_bytes() == WEIGHTS
+    assert sum(breaks) in hub.begins
+
+
+def test_a_download_that_breaks_off_for_good_is_one_line_and_the_next_start_tries_again(hub: Hub) -> None:
+    hub.breaks_after[PART_FILE] = [1000] + [0] * 9
+    assert MODEL in refusal(hub, DownloadInterrupted)
+    hub.breaks_after.clear()
+    assert (fetch(hub) / PART_FILE).read_bytes() == WEIGHTS
+    assert hub.downloads["model_index.json"] == 1
+
+
+def test_a_damaged_file_is_named_and_comes_with_the_next_start(hub: Hub) -> None:
+    hub.damaged = {PART_FILE}
+    assert f"deleted: {PART_FILE}" in refusal(hub, DownloadInterrupted)
+    hub.damaged = set()
+    assert (fetch(hub) / PART_FILE).read_bytes() == WEIGHTS
+
+
+def test_a_disk_without_room_is_named_before_the_download(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
+    assert "whose disk has 0.0 GB free" in refusal(hub, MissingCheckpoint)
+    assert not hub.downloads
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_fills_up_meanwhile_is_one_line(hub: Hub, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, "no room")
+
+    monkeypatch.setattr(file_download, "http_get", fail)
+    assert "is full" in refusal(hub, MissingCheckpoint)
+
+
+def test_a_model_that_the_hub_lacks_is_one_line(hub: Hub) -> None:
+    with pytest.raises(MissingCheckpoint, match="acme/other is no folder here"):
+        download("acme/other", COMMIT, ["vae"], Phases(), hub.url)
+    assert not hub.downloads
+
+
+def test_a_hub_that_is_away_does_not_matter_once_all_files_are_here(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = fetch(hub)
+    monkeypatch.setattr(Hub, "url", f"http://127.0.0.1:{free_ports(1)[0]}")
+    assert fetch(hub) == folder
