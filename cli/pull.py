@@ -13,12 +13,13 @@ from rich.console import Console
 
 from cli.doctor.findings import gib
 from cli.errors import Failure, Unavailable
-from cli.large_files import LargeFile, download, large_files
+from cli.large_files import download
 from cli.options import FOLDER
 from cli.output.answers import print_answer
 from cli.stack.checkpoint import REAL_MODEL
 from shared import demo_model
 from workers.model.fingerprint import write_parts_file
+from workers.model.large_files import LargeFile, large_files
 from workers.model.shards import broken_shards
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner, Result
 from huggingface_hub import constants
 
-from cli import large_files
 from cli import pull as command
 from cli.main import main
 from cli.stack.ports import free_ports
@@ -20,6 +19,7 @@ from tests.cli.answering import Reply, handler_of
 from tests.cli.stub_api import reply
 from tests.fixtures.http_server import HttpServer
 from tests.workers.model.weights import safetensors_of
+from workers.model import large_files
 
 MODEL, COMMIT = "acme/model", "c" * 40
 FILE = "vae/weights.safetensors"
@@ -171,7 +171,7 @@ def test_two_downloads_of_one_file_do_not_mix(hub: Hub, tmp_path: Path) -> None:
         fcntl.flock(other, fcntl.LOCK_EX)
         result = pull(tmp_path)
     assert (result.exit_code, hub.ranges) == (1, [])
-    assert f"another `gridpress pull` downloads {FILE} now" in result.stderr
+    assert f"another process downloads {FILE} now" in result.stderr
 
 
 @pytest.mark.usefixtures("large")

@@ -1,6 +1,6 @@
 """Downloads the parts of a model that a worker needs from the Hugging Face hub, and checks what has arrived.
 
-A connection that breaks is taken up where it ended. Files that are here already cause no request.
+A large file that was interrupted goes on where it ended. Files that are here already cause no request.
 """
 
 import errno
@@ -22,10 +22,11 @@ from huggingface_hub.errors import (
     HFValidationError,
     LocalEntryNotFoundError,
 )
-from tqdm.auto import tqdm
+from huggingface_hub.utils.tqdm import tqdm
 
 from shared.errors import DownloadInterrupted, MissingCheckpoint
 from shared.schedule.starting_worker import StartPhase
+from workers.model.large_files import download_large, large_files
 
 log = structlog.get_logger()
 
@@ -54,9 +55,11 @@ def download(
     fetch = partial(snapshot_download, model, revision=revision, allow_patterns=patterns, endpoint=endpoint)
     with _hub_errors(model):
         if missing := _missing_files(fetch):
+            large = large_files(model, missing, None, endpoint)
             num_bytes = sum(file.file_size for file in missing)
-            _check_room(model, num_bytes)
+            _check_room(model, num_bytes - sum(file.num_bytes_here for file in large))
             with phase(StartPhase.DOWNLOADING, num_bytes) as on_bytes:
+                download_large(large, lambda _: on_bytes, waits=True)
                 folder = Path(fetch(tqdm_class=_counting_bar(on_bytes)))
             _check_sums(model, folder, {file.filename for file in missing})
         else:
@@ -87,14 +90,14 @@ def _check_room(model: str, num_bytes: int) -> None:
         )
 
 
-def _counting_bar(on_bytes: Callable[[int], None]) -> type[tqdm]:  # type: ignore[type-arg]
+def _counting_bar(on_bytes: Callable[[int], None]) -> type[tqdm]:
     """Returns a progress bar that shows nothing and passes on the bytes that are written to files."""
 
-    class Bar(tqdm):  # type: ignore[type-arg]
+    class Bar(tqdm):
         def __init__(self, *given: Any, **options: Any) -> None:
             # One of the hub's bars counts bytes on the network, and one files.
             self._counts = options.get("unit") == "B" and str(options.get("desc")).startswith("Reconstructing")
-            super().__init__(*given, **{**options, "disable": True})
+            super().__init__(*given, **{**options, "disable": True})  # type: ignore[no-untyped-call]
 
         def update(self, n: float | None = 1) -> bool | None:
             if self._counts:

@@ -15,8 +15,8 @@ from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel
 
 from shared.errors import MissingCheckpoint
+from workers.model.download import HOW_TO_GET_ONE
 from workers.model.shards import shards_of
-from workers.model.source import HOW_TO_GET_ONE
 
 OnBytes = Callable[[int], None]
 """Is called with the number of bytes of each tensor that has arrived. Threads call it at the same time."""

@@ -3,6 +3,7 @@
 import errno
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from cli.stack.ports import free_ports
 from shared.errors import DownloadInterrupted, GridpressError, MissingCheckpoint
 from shared.schedule.starting_worker import StartPhase
 from tests.fixtures.hub import COMMIT, MODEL, WEIGHTS, Hub
+from workers.model import large_files
 from workers.model.download import download
 
 PART_FILE = "vae/weights.safetensors"
@@ -65,19 +67,46 @@ def test_a_download_is_counted_to_the_last_byte_and_happens_once(hub: Hub) -> No
     assert (again.totals, set(hub.downloads.values())) == ([], {1})
 
 
-@pytest.mark.parametrize("breaks", [[0], [1000], [1000, 500]])
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are large from 1,000 bytes on."""
+    monkeypatch.setattr(large_files, "LARGE_BYTES", 1000)
+    monkeypatch.setattr(large_files, "PAUSE_S", 0.0)
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("breaks", [[0], [1000], [1000, 500, 7]])
 def test_a_connection_that_breaks_is_taken_up_where_it_ended(hub: Hub, breaks: list[int]) -> None:
     hub.breaks_after[PART_FILE] = list(breaks)
-    assert (fetch(hub) / PART_FILE).read_bytes() == WEIGHTS
+    assert (fetch(hub, phases := Phases()) / PART_FILE).read_bytes() == WEIGHTS
     assert sum(breaks) in hub.begins
+    assert phases.counted == len(WEIGHTS) + 2
 
 
-def test_a_download_that_breaks_off_for_good_is_one_line_and_the_next_start_tries_again(hub: Hub) -> None:
+@pytest.mark.usefixtures("large")
+def test_a_download_that_breaks_off_for_good_is_one_line_and_the_next_start_goes_on(hub: Hub) -> None:
     hub.breaks_after[PART_FILE] = [1000] + [0] * 9
     assert MODEL in refusal(hub, DownloadInterrupted)
     hub.breaks_after.clear()
+    hub.begins.clear()
     assert (fetch(hub) / PART_FILE).read_bytes() == WEIGHTS
-    assert hub.downloads["model_index.json"] == 1
+    assert hub.begins == [1000, 0]  # the weights, then model_index.json
+
+
+@pytest.mark.parametrize("breaks", [[0], [1000]])
+def test_small_files_come_again_from_their_beginning(hub: Hub, breaks: list[int]) -> None:
+    hub.breaks_after[PART_FILE] = list(breaks)
+    assert (fetch(hub) / PART_FILE).read_bytes() == WEIGHTS
+
+
+@pytest.mark.usefixtures("large")
+def test_workers_of_one_machine_download_a_file_once(hub: Hub) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        folders = list(pool.map(lambda _: fetch(hub), range(3)))
+    assert len(set(folders)) == 1
+    assert (folders[0] / PART_FILE).read_bytes() == WEIGHTS
+    assert hub.downloads[PART_FILE] == 1
+    assert not list(folders[0].parent.parent.rglob("*.part"))
 
 
 def test_a_damaged_file_is_named_and_comes_with_the_next_start(hub: Hub) -> None:

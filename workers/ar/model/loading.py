@@ -14,7 +14,8 @@ from shared.errors import MissingCheckpoint
 from workers.ar.control_tokens import ControlTokens
 from workers.device.fp8_linear import convert_linears
 from workers.device.packed_linear import make_linear, pack_linears
-from workers.model.source import HOW_TO_GET_ONE, check_parts
+from workers.model.download import HOW_TO_GET_ONE
+from workers.model.source import check_parts
 from workers.model.weights import OnBytes, ignore_bytes, load_with_transformers
 
 AR_PARTS = ("vision_language_encoder", "processor")

@@ -14,7 +14,8 @@ from transformers import ByT5Tokenizer, T5EncoderModel
 from shared.errors import MissingCheckpoint
 from workers.device.packed_linear import pack_linears
 from workers.dit.model.diffusers_weights import load_with_diffusers
-from workers.model.source import HOW_TO_GET_ONE, check_parts
+from workers.model.download import HOW_TO_GET_ONE
+from workers.model.source import check_parts
 from workers.model.weights import OnBytes, ignore_bytes, load_with_transformers
 
 DIT_PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
