@@ -59,6 +59,10 @@ _WORKERS = {
             "device": "NVIDIA H100 80GB HBM3",
             "revision": "a1b2c3d",
             "slots": 32,
+            "sizes": [
+                {"picture": "1024x1024", "conditions": "2048x2048"},
+                {"picture": "1536x1536", "conditions": None},
+            ],
             "state": "working",
             "is_draining": False,
             "drain": None,

@@ -1,6 +1,6 @@
 """The route `/v1/workers`, which lists the live workers, their devices, and the pictures that they hold."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from flask import Blueprint
 from pydantic import BaseModel, Field
@@ -10,6 +10,7 @@ from api.operators.draining import DrainResponse
 from api.services import services
 from shared.jobs.states import Stage
 from shared.responses.schemas import Moment, StepsResponse
+from shared.schedule.sizes import SizeClass
 from shared.store.queues.workers import HeldPicture, LiveWorker
 
 workers = Blueprint("workers", __name__, url_prefix="/v1/workers")
@@ -25,6 +26,20 @@ class HeldResponse(BaseModel):
     progress: StepsResponse | None
 
 
+class SizeResponse(BaseModel):
+    """A size of pictures that a worker can render. Sizes are those of squares; other shapes may have as many pixels."""
+
+    picture: str = Field(description="the largest picture of this size, such as `2048x2048`")
+    conditions: str | None = Field(
+        description="how large the condition images of such a picture may be in all; null: it can't have any"
+    )
+
+    @classmethod
+    def of(cls, size: SizeClass) -> Self:
+        conditions = SizeClass(size.conditions_side_px).words if size.conditions_side_px else None
+        return cls(picture=SizeClass(size.side_px).words, conditions=conditions)
+
+
 class WorkerResponse(BaseModel):
     """A live worker of a stage."""
 
@@ -35,6 +50,9 @@ class WorkerResponse(BaseModel):
     device: str | None = Field(description="such as `NVIDIA H100 80GB HBM3`, `cpu` or `simulated`; null: unknown")
     revision: str | None = Field(description="the model weights that the worker serves; null: unknown")
     slots: int = Field(description="the number of pictures that the worker can render at once")
+    sizes: list[SizeResponse] = Field(
+        description="the sizes that fit into the memory of the worker, smallest pictures first. It renders no others"
+    )
     state: Literal["working", "draining", "drained"] = Field(
         description="draining: the worker takes no more work, and still holds some; drained: it holds none any more"
     )
@@ -81,6 +99,7 @@ def _answer(worker: LiveWorker) -> WorkerResponse:
         device=worker.machine.device or None,
         revision=worker.revision or None,
         slots=worker.slots,
+        sizes=[SizeResponse.of(size) for size in worker.sizes.bounds],
         state="working" if not is_stopping else "draining" if worker.num_held else "drained",
         is_draining=is_stopping,
         drain=DrainResponse.of(worker.drain) if worker.drain and sees_all else None,

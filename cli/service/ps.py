@@ -26,7 +26,7 @@ _NAMES = {"ar": "AR", "dit": "DiT"}
 @url_option
 @click.pass_context
 def ps(context: click.Context, /, *, of_machine: bool, as_json: bool, utc: bool, data_dir: Path, url: str) -> None:
-    """List the workers of both stages: device, slots, seconds of a step, and the pictures that they render.
+    """List the workers of both stages: device, slots, largest picture, seconds of a step, and what they render.
 
     Worker ids and numbers of renders need an API key with the scope operator, once there are API keys. Of the pictures,
     only yours are named.
@@ -45,14 +45,17 @@ def ps(context: click.Context, /, *, of_machine: bool, as_json: bool, utc: bool,
     if as_json:
         print_json(found)
         return
-    print_table(("stage", "device", "slots", "renders", "step s", "worker", "pictures"), map(_worker, found["data"]))
+    print_table(
+        ("stage", "device", "slots", "renders", "largest", "step s", "worker", "pictures"), map(_worker, found["data"])
+    )
 
 
 def _worker(each: Json) -> tuple[Cell, ...]:
     pictures = " ".join(f"{held['job_id']}:{held['index']}{_steps(held['progress'])}" for held in each["held"])
     device = f"{each['device'] or 'unknown'}{' (draining)' if each['is_draining'] else ''}"
     step = "" if each["step_s"] is None else f"{each['step_s']:g}"
-    return _NAMES[each["stage"]], device, each["slots"], each["num_held"], step, each["id"], pictures
+    largest = each["sizes"][-1]["picture"] if each.get("sizes") else ""  # an earlier release names none
+    return _NAMES[each["stage"]], device, each["slots"], each["num_held"], largest, step, each["id"], pictures
 
 
 def _steps(progress: Json | None) -> str:

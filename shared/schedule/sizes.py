@@ -2,14 +2,15 @@
 classes that fit into its memory, and claims only those.
 """
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from shared.jobs.spec import RenderSettings
 
-_SIDES_PX = (1024, 1536, 2048)  # the last one is the largest picture of the model
-_CONDITION_SIDES_PX = (0, 1024, 2048, 3072, 4096, 5824, 8192)  # 5824: eight images of 2048x2048
+SIDES_PX = (1024, 1536, 2048)  # the last one is the largest picture of the model
+CONDITION_SIDES_PX = (0, 1024, 2048, 3072, 4096, 5824, 8192)  # 5824: eight images of 2048x2048
 _ANY, _SEPARATOR = "*", ","
 
 
@@ -40,7 +41,7 @@ class SizeClass:
 
 
 _ORDINARY = (SizeClass(1024), SizeClass(1024, 1024))
-_ALL = tuple(SizeClass(side, conditions) for side in _SIDES_PX for conditions in _CONDITION_SIDES_PX)
+_ALL = tuple(SizeClass(side, conditions) for side in SIDES_PX for conditions in CONDITION_SIDES_PX)
 _BY_NAME = {each.name: each for each in _ALL if each.name}
 SIZE_NAMES = tuple(_BY_NAME)  # of all size classes but the ordinary one
 
@@ -57,13 +58,18 @@ def size_class(settings: RenderSettings) -> SizeClass:
 
 def size_of_areas(picture_px: int, conditions_px: int) -> SizeClass:
     """Returns the smallest size class for these numbers of pixels: of the picture, and of all condition images."""
-    side_px, conditions = _first_at_least(_SIDES_PX, picture_px), _first_at_least(_CONDITION_SIDES_PX, conditions_px)
+    side_px, conditions = _first_at_least(SIDES_PX, picture_px), _first_at_least(CONDITION_SIDES_PX, conditions_px)
     return SizeClass(side_px, conditions)
 
 
 def size_named(name: str) -> SizeClass:
-    """Returns the size class with this name. Raises `KeyError` for an unknown name."""
-    return _BY_NAME[name] if name else SizeClass(1024, 1024)
+    """Returns the size class with this name. A name that only a later release knows gives the size that it says, or the
+    largest one if it says none.
+    """
+    if not name:
+        return SizeClass(1024, 1024)
+    found = re.fullmatch(r"(\d{1,6})(?:\+(\d{1,6}))?", name)
+    return SizeClass(int(found[1]), int(found[2] or 0)) if found else _ALL[-1]
 
 
 def _first_at_least(sides_px: Iterable[int], area_px: int) -> int:
@@ -99,15 +105,24 @@ class Sizes:
     @property
     def largest_picture(self) -> SizeClass:
         """Returns the largest pictures without condition images."""
-        return SizeClass(max(side for side in _SIDES_PX if self.has(SizeClass(side))))
+        return SizeClass(max(side for side in SIDES_PX if self.has(SizeClass(side))))
 
     def largest_edit(self, side_px: int) -> SizeClass | None:
         """Returns the edits of pictures of this size that have the largest condition images; None if there are none."""
         found = [each for each in _ALL if each.side_px == side_px and each.conditions_side_px and self.has(each)]
         return max(found, key=lambda each: each.conditions_side_px, default=None)
 
+    @property
+    def bounds(self) -> Sequence[SizeClass]:
+        """Returns for each size of pictures the size class with the largest condition images, smallest pictures
+        first.
+        """
+        pictures = [SizeClass(side) for side in SIDES_PX if self.has(SizeClass(side))]
+        return [self.largest_edit(picture.side_px) or picture for picture in pictures]
+
 
 ANY_SIZE = Sizes()
+ORDINARY_SIZES = Sizes(frozenset())
 
 
 def why_too_large(settings: RenderSettings, sizes: Sizes) -> str:

@@ -5,7 +5,8 @@
 --   gridpress:job:<job>             hash    spec, tenant, lane, rank, status, revision, n (number of renders), left
 --                                           (renders that are not final), limits and times; delete_after_ms (counts from the
 --                                           job's end; without it the job is not deleted); ar_cost, dit_cost: of each
---                                           of its renders (shared/schedule/cost.py); canary if the canary share of
+--                                           of its renders (shared/schedule/cost.py); size: its size class, '' for the
+--                                           ordinary one (jobs of earlier releases lack it); canary if the canary share of
 --                                           its model chose the revision; batch, line and note of a batch
 --                                           line until its result is stored; origin (JSON)
 --   gridpress:render:<render>       hash    job, index, state, seed, fence, holder, worker, in_step, attempts, done,
@@ -38,7 +39,8 @@
 --                                           `|` and a size class unless the size is ordinary
 --   gridpress:since:<pool>          hash    tenant -> time at which it joined the pool (13 digits)
 --   gridpress:clocks                hash    pool -> tag served last
---   gridpress:credit                hash    pool -> cost that a lower class may use
+--   gridpress:credit                hash    pool of ordinary sizes, `|` and the sizes that workers announced -> cost that
+--                                           a lower class may use at these workers
 --   gridpress:parked:<tenant>       set     pools that the tenant left because it is at its limit or paused
 --   gridpress:starting              hash    worker that loads its model -> <time>|JSON (see report_start.lua)
 --   gridpress:paused                hash    what operators have paused: see paused.lua

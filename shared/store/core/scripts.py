@@ -18,7 +18,7 @@ from typing import Any
 from shared.errors import StoreUnavailable
 from shared.jobs.spec import Priority
 from shared.jobs.states import ARROWS, RenderState
-from shared.schedule.sizes import SIZE_NAMES
+from shared.schedule.sizes import CONDITION_SIDES_PX, SIDES_PX, SIZE_NAMES
 from shared.store.core.connect import Client, ClockNotVerified, translated
 from shared.store.core.steady_clock import SteadyClock
 
@@ -196,7 +196,10 @@ def _class_table() -> str:
 
 
 def _size_table() -> str:
-    return "local SIZES = { " + ", ".join(f"'{name}'" for name in SIZE_NAMES) + " }"
+    names = ", ".join(f"'{name}'" for name in SIZE_NAMES)
+    sides, of_conditions = (", ".join(map(str, each)) for each in (SIDES_PX, CONDITION_SIDES_PX))
+    tables = {"SIZES": names, "SIDES_PX": sides, "CONDITION_SIDES_PX": of_conditions}
+    return "\n".join(f"local {name} = {{ {values} }}" for name, values in tables.items())
 
 
 _GENERATED = {"states": _state_tables, "classes": _class_table, "size_names": _size_table}

@@ -100,7 +100,7 @@ local function held_beside(stage, renders)
   for _, render in ipairs(renders) do
     local worker = redis.call('HGET', P .. 'render:' .. render, 'worker')
     if worker and not seen[worker] and is_alive(worker, stage, now) then
-      add_held(rows, stage, { id = worker }, server, now)
+      add_held(rows, stage, { id = worker, sizes = '*' }, server, now) -- it can render what it holds
       seen[worker], server = true, server + 1
     end
   end

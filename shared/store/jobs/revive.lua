@@ -1,6 +1,7 @@
 -- Functions that requeue those renders of an ended job that have no picture, and reopen the job.
 
--- needs: keys, checks, deadlines, end_messages, events, lanes, lines, stages, status, suspicion, tenant_load
+-- needs: keys, checks, deadlines, end_messages, events, fields, lanes, lines, sizes, stages, status, suspicion
+-- needs: tenant_load
 
 -- Reopens the batch line of a job whose result is not stored yet. The line has not ended after all.
 local function reopen_line(job)
@@ -17,12 +18,20 @@ local function reopen_line(job)
   notify_batch_change(known[1])
 end
 
+-- Puts a job that has ended into the lane of its size, if an earlier release accepted it for the ordinary one.
+local function put_into_lane_of_size(job)
+  local known = fields_of(P .. 'job:' .. job, 'lane', 'size', 'spec')
+  local lane, size = lane_of_size(known)
+  redis.call('HSET', P .. 'job:' .. job, 'lane', lane, 'size', size)
+end
+
 -- Reopens a job. The webhook message of its next end has a new id.
 local function reopen(job, tenant, status, event, data)
   local key = P .. 'job:' .. job
   cancel_end_delivery(job, tenant, status)
   unfold_events(job)
   reopen_line(job)
+  put_into_lane_of_size(job)
   redis.call('HINCRBY', key, 'revivals', 1)
   redis.call('HDEL', key, 'finished_ms')
   redis.call('ZREM', P .. 'finished', job)

@@ -4,7 +4,7 @@
 -- needs: keys
 
 local function settle_job(job)
-  redis.call('HDEL', P .. 'job:' .. job, 'lane', 'rank', 'age_rank', 'left', 'num_succeeded', 'start_timeout_ms',
+  redis.call('HDEL', P .. 'job:' .. job, 'lane', 'size', 'rank', 'age_rank', 'left', 'num_succeeded', 'start_timeout_ms',
     'execution_timeout_ms', 'deadline_ms', 'ar_cost', 'dit_cost', 'webhook_url', 'webhook_events', 'progress_ms',
     'num_reports')
 end

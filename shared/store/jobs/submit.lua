@@ -91,7 +91,7 @@ local stage = options.prior == '' and 'ar' or 'dit'
 
 local deadline = moment_of(options.deadline_ms)
 local fields = { 'spec', spec, 'tenant', tenant, 'lane', lane, 'rank', rank, 'status', 'queued',
-  'revision', options.revision, 'n', n, 'left', n, 'created_ms', now, 'start_timeout_ms', options.start_timeout_ms,
+  'revision', options.revision, 'size', options.size, 'n', n, 'left', n, 'created_ms', now, 'start_timeout_ms', options.start_timeout_ms,
   'execution_timeout_ms', options.execution_timeout_ms, 'deadline_ms', deadline, 'ar_cost', options.ar_cost,
   'dit_cost', options.dit_cost, 'origin', options.origin }
 

@@ -4,10 +4,11 @@
 -- filled by an earlier version without pools.
 -- A call reads only some lanes of each stage, so its cost does not depend on the number of lanes:
 --   gridpress:healing  hash  stage -> cursor of the scan over its lanes
+-- It also deletes the counts of token grids that are 0 (gridpress:ahead), or those of each old revision would stay.
 -- ARGV: about how many lanes of each stage to read.
 -- Returns the number of tenants that were missing in a pool.
 
--- needs: keys, shares
+-- needs: keys, shares, workers
 local num_healed = 0
 for _, stage in ipairs({ 'ar', 'dit' }) do
   local cursor = redis.call('HGET', P .. 'healing', stage) or '0'
@@ -23,5 +24,8 @@ for _, stage in ipairs({ 'ar', 'dit' }) do
       num_healed = num_healed + 1
     end
   end
+end
+for field, num in pairs(all_of(P .. 'ahead')) do
+  if num == '0' then redis.call('HDEL', P .. 'ahead', field) end
 end
 return num_healed

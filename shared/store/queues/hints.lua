@@ -42,15 +42,15 @@ end
 -- Returns the number of waiting renders that open workers could begin, or `most` if there are more. A worker that is
 -- open for a class is also open for higher classes. Lanes are read only if a worker is open. Paused lanes do not count.
 local function num_usable(stage, most, now)
-  local num, open, is_paused = 0, 0, pause_check()
+  local num, open, is_paused, fits = 0, 0, pause_check(), nil
   for _, class in ipairs(BY_RANK) do
-    open = num_open(stage, class, now)
+    open, fits = num_open(stage, class, now), size_check(stage, class, now)
     local left = math.min(most, open) - num
     if left <= 0 then return num end
-    num = num + num_in_lanes(stage, class, left, is_paused, size_check(stage, class, now))
+    num = num + num_in_lanes(stage, class, left, is_paused, fits)
   end
   local left = math.min(most, open) - num -- of workers that are open for all classes, and so for suspects
-  return left > 0 and num + math.min(left, redis.call('ZCARD', P .. 'quarantine:' .. stage)) or num
+  return left > 0 and num + num_suspects_that_fit(stage, left, fits) or num
 end
 
 -- Returns how many hints the queue of a stage should have, if all its workers record when they are open.

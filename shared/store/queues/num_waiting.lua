@@ -22,6 +22,20 @@ local function num_in_lanes(stage, class, most, is_paused, fits)
   return math.min(most, total)
 end
 
+-- Returns the number of waiting suspects (quarantine.lua) whose size class fits, or `most` if there are more. It reads
+-- only the first MOST_LOOKED_AT suspects.
+local function num_suspects_that_fit(stage, most, fits)
+  local MOST_LOOKED_AT, num = 64, 0
+  for _, render in ipairs(redis.call('ZRANGE', P .. 'quarantine:' .. stage, 0, MOST_LOOKED_AT - 1)) do
+    if num == most then break end
+    local job = redis.pcall('HGET', P .. 'render:' .. render, 'job')
+    local lane = type(job) == 'string' and redis.pcall('HGET', P .. 'job:' .. job, 'lane')
+    -- a suspect with broken records counts, because the worker that claims it sets it aside
+    if type(lane) ~= 'string' or fits(size_of(lane)) then num = num + 1 end
+  end
+  return num
+end
+
 -- Returns the number of renders that wait for a stage, or `most` if there are more. Without `most` it counts all.
 local function num_waiting(stage, most)
   most = most or math.huge

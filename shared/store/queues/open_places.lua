@@ -35,32 +35,48 @@ local function num_open(stage, class, now)
   return redis.call('ZCOUNT', open_key(stage, class), '(' .. now, '+inf')
 end
 
--- Returns whether another worker that serves this revision and can render this size class is open for a class. It reads only MOST_LOOKED_AT workers.
--- Otherwise claims would be slow while a thousand workers of another revision are idle.
+-- Returns a function that returns the next worker that is open for a class, and the sizes that this worker announced
+-- ('' for none); nil at the end. It reads a few workers, and the others only if they are asked for, with few commands.
+local function open_reader(stage, class, now)
+  local page, sizes, at, first, count = {}, {}, 0, 0, 16
+  return function()
+    if at == #page and count > 0 then
+      page, at = redis.call('ZREVRANGEBYSCORE', open_key(stage, class), '+inf', '(' .. now, 'LIMIT', first, count), 0
+      sizes = #page > 0 and redis.call('HMGET', P .. 'sizes:' .. stage, unpack(page)) or {}
+      first, count = first + #page, #page == count and 1000 or 0
+    end
+    at = at + 1
+    if page[at] then return page[at], sizes[at] or '' end
+  end
+end
+
+-- Returns whether another worker that serves this revision and can render this size class is open for a class.
+-- For ordinary sizes it reads only MOST_LOOKED_AT workers. Otherwise claims would be slow while a thousand workers of
+-- another revision are idle.
 local function is_other_open(stage, class, worker, revision, size, now)
-  local MOST_LOOKED_AT = 16
-  for _, other in ipairs(redis.call('ZREVRANGEBYSCORE', open_key(stage, class), '+inf', '(' .. now, 'LIMIT', 0,
-    MOST_LOOKED_AT)) do
-    if other ~= worker and redis.call('HGET', P .. 'serves:' .. stage, other) == revision
-      and (size == '' or can_render(redis.call('HGET', P .. 'sizes:' .. stage, other), size)) then return true end
+  local MOST_LOOKED_AT, num = 16, 0
+  for other, sizes in open_reader(stage, class, now) do
+    local fits = other ~= worker and can_render(sizes, size)
+    if fits and redis.call('HGET', P .. 'serves:' .. stage, other) == revision then return true end
+    num = num + 1
+    if size == '' and num == MOST_LOOKED_AT then return false end
   end
   return false
 end
 
--- Returns a function that returns whether a worker that is open for a class can render a size class. It reads only the
--- first MOST_LOOKED_AT of these workers.
+-- Returns a function that returns whether a worker that is open for a class can render a size class.
 local function size_check(stage, class, now)
-  local MOST_LOOKED_AT = 16
-  local open_workers, known = nil, { [''] = true }
+  local next_open, kinds = open_reader(stage, class, now), {}
   return function(size)
-    if known[size] ~= nil then return known[size] end
-    open_workers = open_workers or redis.call('ZREVRANGEBYSCORE', open_key(stage, class), '+inf', '(' .. now, 'LIMIT', 0,
-      MOST_LOOKED_AT)
-    known[size] = false
-    for _, worker in ipairs(open_workers) do
-      known[size] = known[size] or can_render(redis.call('HGET', P .. 'sizes:' .. stage, worker), size)
+    if size == '' then return true end
+    for sizes in pairs(kinds) do
+      if can_render(sizes, size) then return true end
     end
-    return known[size]
+    for _, sizes in next_open do
+      kinds[sizes] = true
+      if can_render(sizes, size) then return true end
+    end
+    return false
   end
 end
 

@@ -57,7 +57,8 @@ local function lanes_of(stage)
   return found
 end
 
--- Returns the waiting suspects of a stage. They are in no lane, but the costs of their lanes include them, so the
+-- Returns the waiting suspects of a stage: revision, tenant, name of their lane, size class, number (1), cost and later
+-- cost. They are in no lane, but the costs of their lanes include them, so the
 -- function subtracts their cost there.
 local function suspects_of(stage, costs, later_costs)
   local found = {}
@@ -67,15 +68,16 @@ local function suspects_of(stage, costs, later_costs)
     local lane, cost, later = known[3], tonumber(known[4] or 0), stage == 'ar' and tonumber(known[5] or 0) or 0
     costs[lane] = (costs[lane] or 0) - cost
     later_costs[lane] = (later_costs[lane] or 0) - later
-    table.insert(found, { revision = known[1], tenant = known[2], lane = lane, cost = cost, later = later })
+    table.insert(found, { revision = known[1], tenant = known[2], lane = lane, size = size_of(lane or ''), num = 1, cost = cost,
+      later = later })
   end
   return found
 end
 
 -- Returns the renders that one more worker could begin, their cost in this stage, and their later cost in the DiT while
--- they wait for AR. `costs` and `later_costs` are these costs by lane. `fits` says whether a lane's renders fit into the
--- memory of a live worker: one more worker may be no larger.
-local function open_work(stage, lanes, served, costs, later_costs, fits)
+-- they wait for AR. `costs` and `later_costs` are these costs by lane, without those of `suspects`. `fits` says whether
+-- the renders of a lane, or a suspect, fit into the memory of a live worker: one more worker may be no larger.
+local function open_work(stage, lanes, suspects, served, costs, later_costs, fits)
   local take, found, is_paused = allowances(), { renders = 0, cost = 0, later_cost = 0 }, pause_check()
   local function is_held(lane) return is_paused and pause_of_lane(is_paused, stage, lane) end
   local function add(num, cost, later)
@@ -83,7 +85,6 @@ local function open_work(stage, lanes, served, costs, later_costs, fits)
     found.cost = found.cost + math.floor(cost + 0.5)
     found.later_cost = found.later_cost + math.floor(later + 0.5)
   end
-  local suspects = suspects_of(stage, costs, later_costs)
   for _, lane in ipairs(lanes) do
     if not is_held(lane.name) and fits(lane) and (not served or lane.revision == '' or served[lane.revision]) then
       local begins = stage == 'ar' or string.sub(lane.name, -6) == '|again'
@@ -93,7 +94,7 @@ local function open_work(stage, lanes, served, costs, later_costs, fits)
     end
   end
   for _, suspect in ipairs(suspects) do
-    if not is_held(suspect.lane) and (not served or served[suspect.revision]) then
+    if not is_held(suspect.lane) and fits(suspect) and (not served or served[suspect.revision]) then
       local taken = stage == 'ar' and take(suspect.tenant, 1) or 1
       add(taken, taken * suspect.cost, taken * suspect.later)
     end

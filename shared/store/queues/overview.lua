@@ -48,7 +48,7 @@ local function add_held(rows, stage, worker, server, now)
         + (index == 1 and now - since or 0)
     end
     table.insert(rows, { worker.revision or '', server, BY_RANK[each.rank + 1], tonumber(costs[1] or 0), used,
-      stage == 'ar' and tonumber(costs[2] or 0) or 0, worker.sizes or '*', each.job })
+      stage == 'ar' and tonumber(costs[2] or 0) or 0, worker.sizes, each.job })
   end
 end
 

@@ -9,8 +9,8 @@
 
 -- Renders of an ordinary size are in the pool `<stage>:<class>|<revision>`. Renders of each larger size class (sizes.lua)
 -- have a pool beside it, whose name has the size at its end. A worker claims from the pools of the sizes that it can
--- render. All these pools have one clock and one credit, and a tenant has the same tag in each. Only below the clock may
--- its tags differ, since its larger renders may wait while workers serve it that can't render them.
+-- render. All these pools have one clock, and a tenant has the same tag in each. Only below the clock may its tags
+-- differ, since its larger renders may wait while workers serve it that can't render them.
 
 -- needs: classes, keys, size_names, clock, limits_of, sizes
 
@@ -23,7 +23,7 @@ local function pool_of(stage, lane)
   return stage .. ':' .. class .. '|' .. revision .. suffix_of(size_of(lane)), tenant
 end
 
--- Returns the pool of ordinary sizes beside a pool. Clocks and credits have its name.
+-- Returns the pool of ordinary sizes beside a pool. Clocks have its name.
 local function base_of(pool)
   return string.match(pool, '^[^|]*|[^|]*')
 end
@@ -125,10 +125,13 @@ local function charge_tenant(pool, tenant, cost, is_in_turn, member, tag)
 end
 
 -- Takes back the price of a render that was requeued unfinished, as far as the clock allows. So its tenant pays only
--- once and does not lose its turn.
+-- once and does not lose its turn. A tenant that has left the pool meanwhile may have paid in a pool beside it.
 local function refund(pool, tenant, cost)
+  local function less(tag) return math.max(clock_of(pool), tag - tag_increase(tenant, cost)) end
   local tag = tag_of(pool, tenant)
-  if tag then set_tag(pool, tenant, math.max(clock_of(pool), tag - tag_increase(tenant, cost))) end
+  if tag then return set_tag(pool, tenant, less(tag)) end
+  tag = tag_beside(pool, tenant)
+  if tag > 0 then set_tags_beside(pool, tenant, less(tag)) end
 end
 
 -- Records that a tenant left the pool because it is at its limit, so that claims skip it. The tenant joins again when
@@ -144,11 +147,17 @@ local function unpark(tenant)
   if #pools > 0 then redis.call('DEL', P .. 'parked:' .. tenant) end
 end
 
--- Returns a lower class's credit in a pool. A lower class gets the work that higher classes leave, and a floor: while
--- it waits, it gets a share of the cost served to higher classes as credit. When the credit covers its next render,
--- that render is claimed first.
-local function credit_of(pool)
-  return tonumber(redis.call('HGET', P .. 'credit', pool) or 0)
+-- Returns the name of a lower class's credit with the workers that can render `sizes`. A lower class gets the work that
+-- higher classes leave, and a floor: while it waits, it gets a share of the cost served to higher classes as credit. When
+-- the credit covers its next render, that render is claimed first.
+-- What workers of some sizes serve is credit with them alone. Otherwise workers that can't render the next render of the
+-- class would spend what it needs on smaller ones.
+local function credit_name(stage, class, revision, sizes)
+  return stage .. ':' .. class .. '|' .. revision .. '|' .. sizes
+end
+
+local function credit_of(name)
+  return tonumber(redis.call('HGET', P .. 'credit', name) or 0)
 end
 
 -- Returns whether tenants are in a pool of ordinary sizes, or in one beside it from which a worker claims that can render
@@ -162,15 +171,15 @@ local function has_tenants(pool, sizes)
 end
 
 -- Adds credit to waiting lower classes, and subtracts the cost from the credit of the served class. `floor` is the
--- share of a lower class in all served cost while both classes wait (0 to less than 1). A class gets no credit for the
--- work of a worker that could render nothing of it: `sizes` are those that the worker can render.
+-- share of a lower class in all served cost while both classes wait (0 to less than 1). `sizes` are those that the worker
+-- can render: a class gets no credit for the work of a worker that could render nothing of it.
 local function credit_lower_classes(stage, class, revision, cost, floor, sizes)
   for rank, other in ipairs(BY_RANK) do
-    local pool = stage .. ':' .. other .. '|' .. revision
-    if rank - 1 > CLASS[class] and has_tenants(pool, sizes) then
-      redis.call('HSET', P .. 'credit', pool, credit_of(pool) + cost * floor / (1 - floor))
+    if rank - 1 > CLASS[class] and has_tenants(stage .. ':' .. other .. '|' .. revision, sizes) then
+      local name = credit_name(stage, other, revision, sizes)
+      redis.call('HSET', P .. 'credit', name, credit_of(name) + cost * floor / (1 - floor))
     end
   end
-  local own = stage .. ':' .. class .. '|' .. revision
+  local own = credit_name(stage, class, revision, sizes)
   if CLASS[class] > 0 then redis.call('HSET', P .. 'credit', own, math.max(0, credit_of(own) - cost)) end
 end

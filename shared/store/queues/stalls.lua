@@ -38,7 +38,7 @@ local function revisions_of_idle(stage, class)
   local found, all_sizes = {}, all_of(P .. 'sizes:' .. stage)
   for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers:' .. stage, '(' .. now, '+inf')) do
     local revision = redis.call('HGET', P .. 'serves:' .. stage, worker)
-    local sizes = all_sizes[worker] or '*'
+    local sizes = all_sizes[worker] or ''
     local is_known = revision and found[revision] and found[revision][sizes]
     if revision and not is_known and is_idle(stage, worker, class) then
       found[revision] = found[revision] or {}

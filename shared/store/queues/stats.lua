@@ -68,7 +68,7 @@ local function fit_check(workers)
   end
 end
 
--- Adds the waiting renders of lanes that do not fit to `found`, by size class.
+-- Adds the waiting renders of lanes that do not fit, or suspects that do not fit, to `found`, by size class.
 local function add_too_large(found, lanes, fits)
   for _, lane in ipairs(lanes) do
     if not fits(lane) then found[lane.size] = (found[lane.size] or 0) + lane.num end
@@ -94,26 +94,31 @@ local function num_orphans(stage)
   return num
 end
 
--- Returns the number of waiting suspects. They are in no lane.
-local function num_suspects(stage)
-  if #ARGV == 0 then return redis.call('ZCARD', P .. 'quarantine:' .. stage) end
-  return #of_model(is_own, suspects_of(stage, {}, {}))
-end
-
-local function num_made_ahead(served)
+-- Returns the number of token grids that count for AR's limit (ahead_limit.lua): without those that no live DiT worker
+-- can render.
+local function num_made_ahead(served, fits)
   local ahead, flat = 0, redis.call('HGETALL', P .. 'ahead')
   for i = 1, #flat, 2 do
-    local revision = string.match(flat[i], '^[^|]*|([^|]*)$') -- nil: a larger size class has a limit of its own
-    if revision and (not served or served[revision]) then ahead = ahead + tonumber(flat[i + 1]) end
+    local revision, size = string.match(flat[i], '^[^|]*|([^|]*)|?([^|]*)$')
+    local is_counted = revision and (not served or served[revision]) and fits({ revision = revision, size = size })
+    if is_counted then ahead = ahead + tonumber(flat[i + 1]) end
   end
   return ahead
 end
 
+local OTHER = { ar = 'dit', dit = 'ar' }
 local later_costs, later_cost = costs_of('dit_later')
-local workers_of, lanes_to, OTHER = {}, {}, { ar = 'dit', dit = 'ar' }
+local workers_of, lanes_to, suspects_to, costs_in, cost_in = {}, {}, {}, {}, {}
 for stage in pairs(OTHER) do
   workers_of[stage] = of_model(is_own, live_workers(stage, now))
   lanes_to[stage] = of_model(is_own, lanes_of(stage))
+  costs_in[stage], cost_in[stage] = costs_of(stage)
+  suspects_to[stage] = of_model(is_own, suspects_of(stage, costs_in[stage], stage == 'ar' and later_costs or {}))
+end
+
+-- Returns the number of waiting suspects. They are in no lane.
+local function num_suspects(stage)
+  return #ARGV == 0 and redis.call('ZCARD', P .. 'quarantine:' .. stage) or #suspects_to[stage]
 end
 
 -- Returns the revisions whose renders one more worker could begin; nil for all.
@@ -125,24 +130,34 @@ end
 
 local fits_ar, fits_dit = fit_check(workers_of.ar), fit_check(workers_of.dit)
 local fits_in = { ar = function(lane) return fits_ar(lane) and fits_dit(lane) end, dit = fits_dit }
+
+-- Returns the number of waiting renders by size class that no live worker of a stage can render. For the DiT also those
+-- that wait for AR.
+local function too_large_for(stage)
+  local sizes, fits = {}, stage == 'ar' and fits_ar or fits_dit
+  for _, from in ipairs(stage == 'dit' and { 'ar', 'dit' } or { 'ar' }) do
+    add_too_large(sizes, lanes_to[from], fits)
+    add_too_large(sizes, suspects_to[from], fits)
+  end
+  return sizes
+end
+
 local found = {}
 for stage in pairs(RUNNING) do
   local workers, lanes = workers_of[stage], lanes_to[stage]
   local served = served_in(stage)
-  local costs, cost = costs_of(stage)
   found[stage] = stage_capacity(stage, workers, now)
   found[stage].waiting = num_suspects(stage)
   for _, lane in ipairs(lanes) do found[stage].waiting = found[stage].waiting + lane.num end
-  found[stage].waiting_cost = cost
+  found[stage].waiting_cost = cost_in[stage]
   found[stage].coming_cost = stage == 'dit' and later_cost or 0
   found[stage].unserved = unserved_of(lanes, workers)
-  found[stage].open = open_work(stage, lanes, served, costs, stage == 'ar' and later_costs or {}, fits_in[stage])
-  found[stage].too_large, found[stage].sizes = {}, num_by_sizes(workers)
-  add_too_large(found[stage].too_large, lanes_to.ar, stage == 'ar' and fits_ar or fits_dit)
-  if stage == 'dit' then add_too_large(found.dit.too_large, lanes_to.dit, fits_dit) end
+  found[stage].open = open_work(stage, lanes, suspects_to[stage], served, costs_in[stage],
+    stage == 'ar' and later_costs or {}, fits_in[stage])
+  found[stage].too_large, found[stage].sizes = too_large_for(stage), num_by_sizes(workers)
   found[stage].orphans = num_orphans(stage)
   found[stage].last_slots = tonumber(redis.call('HGET', P .. 'last_worker:' .. stage, 'slots') or 0)
-  found[stage].ahead = stage == 'ar' and num_made_ahead(served) or 0
+  found[stage].ahead = stage == 'ar' and num_made_ahead(served, fits_dit) or 0
   found[stage].is_stalled = redis.call('HGET', P .. 'stall:' .. stage, 'is_stalled') == '1'
 end
 return cjson.encode(found)

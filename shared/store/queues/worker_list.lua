@@ -1,6 +1,6 @@
 -- Returns the live workers of both stages with the renders that they hold.
 -- ARGV: the largest number of workers of a stage; the largest number of renders of a worker.
--- Returns JSON: for ar and dit a list of { id, slots, revision, signs (JSON text), held (number), renders,
+-- Returns JSON: for ar and dit a list of { id, slots, revision, signs (JSON text), sizes (sizes.lua), held (number), renders,
 -- drain (JSON text of the drain that an operator began, or false) }. Each render
 -- is { render, job, tenant, since (ms, when its stage began), done, total }. For each stage also `num`, all live workers.
 
@@ -27,6 +27,7 @@ for stage in pairs(RUNNING) do
   for i = 1, math.min(#live, most_workers) do
     local worker = live[i]
     rows[i] = { id = worker.id, slots = worker.slots, revision = worker.revision or '', signs = signs[worker.id] or '[]',
+      sizes = worker.sizes,
       drain = redis.call('HGET', P .. 'paused', 'worker:' .. worker.id),
       held = redis.call('SCARD', P .. 'held:' .. worker.id), renders = renders_of(stage, worker.id) }
   end

@@ -10,6 +10,7 @@ from shared.ids import JobId, RenderId, Revision, TenantId, WorkerId, split_rend
 from shared.jobs.leases import Progress
 from shared.jobs.pauses import Drain
 from shared.jobs.states import Stage
+from shared.schedule.sizes import ORDINARY_SIZES, Sizes
 from shared.schedule.starting_worker import StartingWorker
 from shared.schedule.worker_health import Machine
 from shared.store.core.connect import Client
@@ -34,7 +35,7 @@ class HeldPicture:
 @dataclass(frozen=True, slots=True)
 class LiveWorker:
     """A live worker of a stage. `num_held` counts all its renders, also those that `held` leaves out. `drain` is
-    the drain that an operator began.
+    the drain that an operator began. `sizes` are those that the worker can render.
     """
 
     worker_id: WorkerId
@@ -46,6 +47,7 @@ class LiveWorker:
     num_held: int
     held: Sequence[HeldPicture]
     drain: Drain | None = None
+    sizes: Sizes = ORDINARY_SIZES
 
 
 class WorkerStore:
@@ -78,6 +80,7 @@ def _worker(stage: Stage, fields: Mapping[str, Any]) -> LiveWorker:
         num_held=fields["held"],
         held=[_picture(each) for each in fields["renders"] or ()],
         drain=drain_of(fields["drain"]) if fields["drain"] else None,
+        sizes=Sizes.of(fields["sizes"]),
     )
 
 

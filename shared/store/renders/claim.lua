@@ -40,9 +40,10 @@
 --      how long ago the render was recovered (ms)
 
 -- needs: classes, keys, clock, aside, deadlines, device_time, ahead_limit, hints, lane_aside, lanes, load, move
--- needs: open_places, paused, quarantine, shares, size_names, sizes, stages
--- seldom: add_member, decide_turn, device_order, emit_message, enqueue, is_other_open, leave_pool, live_slots, next_suspect
--- seldom: num_due, num_wanted_of_stage, open_places, park, pause_check, put_render_aside, refund, send_message
+-- needs: open_places, paused, quarantine, rerouting, shares, size_names, sizes, stages
+-- seldom: add_member, decide_turn, device_order, emit_message, is_other_open, lane_of_size, leave_pool, live_slots
+-- seldom: move_to_lane, next_suspect, num_due, num_wanted_of_stage, open_places, park, pause_check, put_render_aside
+-- seldom: refund, send_message
 -- seldom: set_deadline, set_tag, tag_of, turns_of, unpark
 local stage, holder, ttl, revision, limit_min, worker, floor, room, least, sizes = unpack(ARGV)
 local MOST_PASSED = 64
@@ -205,23 +206,17 @@ local function is_left_to_others(class, render)
     or (room == 'ahead' and is_other_open(stage, class, worker, revision, size, now))
 end
 
--- Returns whether renders of a class may wait that are too large for this worker.
-local function is_any_too_large(class)
-  local pools = pools_beside(stage .. ':' .. class .. '|' .. revision)
-  return #pools > #pools_of(class)
-end
-
 -- Returns the first render in the fair order. A lower class goes first if its credit covers its next render. A class
--- that has no render to claim loses its credit, unless its renders wait for a larger worker.
+-- that has no render for this worker to claim loses its credit with workers of these sizes.
 local function first_in_turn()
   for _, class in ipairs(BY_RANK) do admit_unpinned(class) end
   for rank = CLASS[least], 1, -1 do
     local class = BY_RANK[rank + 1]
-    local pool = stage .. ':' .. class .. '|' .. revision
-    local credit = credit_of(pool)
+    local name = credit_name(stage, class, revision, sizes)
+    local credit = credit_of(name)
     local first = credit > 0 and first_in_class(class)
     if first and cost_of(first) <= credit then return not is_left_to_others(class, first) and first or nil end
-    if credit > 0 and not first and not is_any_too_large(class) then redis.call('HDEL', P .. 'credit', pool) end
+    if credit > 0 and not first then redis.call('HDEL', P .. 'credit', name) end
   end
   for rank = 0, CLASS[least] do
     local class = BY_RANK[rank + 1]
@@ -276,7 +271,7 @@ local RENDER = { 'job', is_text, 'state', is_text, 'fence', is_whole, attempts, 
   'started_ms', maybe_number, 'group', maybe_text, 'index', maybe_text, 'seed', maybe_text, 'prior', maybe_text,
   'prior_engine', maybe_text, 'ar_device_ms', maybe_text, 'handover', maybe_text, 'handover_facts', maybe_text }
 local JOB = { 'revision', is_text, 'tenant', is_text, 'lane', is_text, 'rank', is_number, 'status', is_text,
-  'n', is_render_count, 'left', is_whole, 'ar_cost', is_whole, 'dit_cost', is_whole, 'start_timeout_ms', is_limit,
+  'n', is_render_count, 'left', is_whole, 'size', maybe_text, 'ar_cost', is_whole, 'dit_cost', is_whole, 'start_timeout_ms', is_limit,
   'execution_timeout_ms', is_limit, 'deadline_ms', is_limit, 'webhook_url', optional(is_url),
   'webhook_events', maybe_text, 'batch', maybe_text, 'spec', maybe_text, 'revised_prompt', maybe_text,
   'origin', maybe_text }
@@ -305,30 +300,32 @@ end
 -- lanes, and `known.lane` changes. Returns the fields to write: names and values in turn.
 local function pin(job, known)
   local lane = string.match(known.lane, '^[^|]*|[^|]*|') .. revision .. suffix_of(size_of(known.lane))
-  local fields = { 'revision', revision, 'lane', lane }
-  if lane == known.lane then return fields end
-  local before = { lane = known.lane, ar_cost = known.ar_cost, dit_cost = known.dit_cost }
-  known.lane = lane
-  for index = 0, tonumber(known.n) - 1 do
-    local sibling = job .. ':' .. string.format('%04d', index)
-    local found, why = read_record(P .. 'render:' .. sibling, RENDER)
-    if found then
-      if dequeue(sibling, stage, before, true) then enqueue(sibling, stage, known, true, found.group) end
-    elseif redis.call('ZSCORE', P .. 'waiting:' .. stage .. ':' .. before.lane, sibling) then
-      put_render_aside(sibling, stage, before.lane, why)
-    end
-  end
-  return fields
+  if lane ~= known.lane then move_to_lane(job, known, lane) end
+  return { 'revision', revision, 'lane', lane }
 end
 
--- Returns the same as `choose`, and the records of the render and of its job. Sets aside renders with broken records.
+-- Moves the waiting renders of a job to the lane of their size, if an earlier release put them into the ordinary one.
+-- Returns the number of moved renders, or nil if the lane is the right one.
+local function put_right(job, known)
+  if known.size then return nil end
+  local lane, size = lane_of_size(known)
+  if lane == known.lane then return nil end
+  redis.call('HSET', P .. 'job:' .. job, 'lane', lane, 'size', size)
+  return move_to_lane(job, known, lane)
+end
+
+-- Returns the same as `choose`, and the records of the render and of its job. Sets aside renders with broken records,
+-- and puts renders in a wrong lane into the right one.
 local function choose_readable()
-  for _ = 1, MOST_ASIDE do
+  local num_left = MOST_ASIDE
+  while num_left > 0 do
     local render, is_in_turn, write_turns = choose()
     if not render then return nil, is_in_turn, write_turns end
     local found, job, why = records_of(render)
-    if found then return render, is_in_turn, write_turns, found, job end
-    put_render_aside(render, stage, lane_of[render], why)
+    local num_moved = found and put_right(found.job, job)
+    if found and not num_moved then return render, is_in_turn, write_turns, found, job end
+    if not found then put_render_aside(render, stage, lane_of[render], why) end
+    num_left = num_left - math.max(1, num_moved or 0)
   end
   return nil, false, function() end
 end

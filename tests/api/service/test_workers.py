@@ -1,5 +1,6 @@
 """The list of live workers."""
 
+import pytest
 from flask.testing import FlaskClient
 
 from shared.access.keys import Scope
@@ -41,6 +42,7 @@ def test_a_worker_is_listed_with_its_device_and_the_pictures_that_it_holds(
         "device": "NVIDIA H100",
         "revision": "r1",
         "slots": 8,
+        "sizes": [{"picture": f"{side}x{side}", "conditions": "8192x8192"} for side in (1024, 1536, 2048)],
         "state": "working",
         "is_draining": False,
         "drain": None,
@@ -57,6 +59,29 @@ def test_a_heartbeat_of_an_earlier_release_is_read(http: FlaskClient, client: Cl
     client.hset("gridpress:signs:ar", WORKER_ID, "[0, 0, 0, 0, 1]")
     [worker] = http.get("/v1/workers").get_json()["data"]
     assert (worker["device"], worker["is_draining"]) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("announced", "shown"),
+    [
+        (None, [("1024x1024", "1024x1024")]),  # of an earlier release, which renders only ordinary sizes
+        ("", [("1024x1024", "1024x1024")]),
+        ("1536,1024+2048", [("1024x1024", "2048x2048"), ("1536x1536", None)]),
+        ("1536,1536+1024,2048", [("1024x1024", "1024x1024"), ("1536x1536", "1024x1024"), ("2048x2048", None)]),
+        ("1536,4096,4096+9000", [("1024x1024", "1024x1024"), ("1536x1536", None)]),  # of a later release
+    ],
+)
+def test_a_worker_shows_every_tenant_which_sizes_it_can_render(
+    http: FlaskClient, client: Client, announced: str | None, shown: list[tuple[str, str | None]]
+) -> None:
+    LeaseStore(client, RULES).beat(AR, [])
+    client.hset("gridpress:sizes:ar", WORKER_ID, announced or "")
+    if announced is None:
+        client.delete("gridpress:sizes:ar")
+    for name in ("acme", "globex"):
+        key = KeyStore(client).create(TenantId(name), [Scope.READ])[1]
+        [worker] = http.get("/v1/workers", headers={"Authorization": f"Bearer {key}"}).get_json()["data"]
+        assert [(size["picture"], size["conditions"]) for size in worker["sizes"]] == shown
 
 
 def test_a_tenant_sees_no_pictures_and_no_names_of_others(http: FlaskClient, store: JobStore, client: Client) -> None:

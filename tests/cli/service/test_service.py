@@ -76,9 +76,13 @@ def test_a_service_that_is_not_ready_is_status_1_with_the_fault(api: StubApi, ru
 def test_workers_are_listed_with_what_they_render(api: StubApi, run: Run) -> None:
     held = {"job_id": "job_1", "index": 2, "since": "2026-01-01T00:00:00.000Z", "progress": {"done": 7, "total": 50}}
     worker = {"id": None, "stage": "dit", "device": "cpu", "slots": 2, "num_held": 1, "step_s": 0.25, "held": [held]}
-    found = {"data": [worker | {"is_draining": True}], "total": 1}
+    sizes = [{"picture": "1024x1024", "conditions": "1024x1024"}, {"picture": "2048x2048", "conditions": None}]
+    of_earlier_release = worker | {"stage": "ar", "held": [], "is_draining": False}
+    found = {"data": [worker | {"is_draining": True, "sizes": sizes}, of_earlier_release], "total": 2}
     api.routes["GET /v1/workers"] = lambda: reply(200, found)
-    assert run("ps").stdout == "DiT\tcpu (draining)\t2\t1\t0.25\t\tjob_1:2 7/50\n"
+    assert run("ps").stdout == (
+        "DiT\tcpu (draining)\t2\t1\t2048x2048\t0.25\t\tjob_1:2 7/50\nAR\tcpu\t2\t1\t\t0.25\t\t\n"
+    )
     assert json.loads(run("ps", "--json").stdout) == found
 
 

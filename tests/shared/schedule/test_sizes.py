@@ -81,6 +81,13 @@ def test_the_reason_names_the_largest_size(settings: RenderSettings, sizes: Size
     assert why_too_large(settings, sizes) == words
 
 
+@pytest.mark.parametrize("name", ["4096", "4096+8192", "3072+12000", "a-later-form"])
+def test_a_name_of_a_later_release_is_no_error(name: str) -> None:
+    assert size_named(name).name == (name if name[0].isdigit() else "2048+8192")
+    assert ANY_SIZE.has(size_named(name))
+    assert Sizes.of(f"1536,{name}").largest_picture == SizeClass(1536)
+
+
 def test_the_largest_of_a_worker_has_words() -> None:
     assert (SMALL.largest_picture.words, MEDIUM.largest_picture.words) == ("1024x1024", "2048x2048")
     assert SizeClass(1024, 4096).words == "1024x1024 with 4096x4096 pixels of condition images"

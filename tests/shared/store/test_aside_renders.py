@@ -11,6 +11,7 @@ from shared.ids import DEFAULT_TENANT, Revision, WorkerId
 from shared.jobs.job import Job, PriorSource
 from shared.jobs.leases import Progress, RenderReport
 from shared.jobs.states import RenderState, Stage
+from shared.schedule.sizes import ANY_SIZE
 from shared.store.access.keys import KeyStore
 from shared.store.core.connect import Client
 from shared.store.core.fault_counts import FaultCounts
@@ -248,7 +249,7 @@ def test_a_batch_whose_credit_would_go_to_a_broken_render_keeps_it(
 ) -> None:
     broken, good = submitted(store, priority="batch"), submitted(store, priority="batch")
     submitted(store)
-    client.hset("gridpress:credit", f"ar:batch|{REVISION}", 1_000_000_000)
+    client.hset("gridpress:credit", f"ar:batch|{REVISION}|{ANY_SIZE.text}", 1_000_000_000)
     break_head(client, broken, is_gone("job"))
     assert claimed(leases, Stage.AR)[0] == good.job_id
 

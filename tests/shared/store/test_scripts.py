@@ -8,6 +8,7 @@ import pytest
 from shared.store.core.scripts import FILES, source
 
 _GENERATED = {"ARROWS": "states", "FINAL": "states", "CLASS": "classes", "SIZES": "size_names"}
+_GENERATED |= dict.fromkeys(("SIDES_PX", "CONDITION_SIDES_PX"), "size_names")
 _STRING_OR_COMMENT = re.compile(r"'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|--[^\n]*")
 
 
