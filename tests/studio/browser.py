@@ -53,6 +53,11 @@ class Browser:
         self.driver.get("about:blank")
         self.driver.get(f"{self.url}/studio#{where}")
 
+    def forget(self) -> None:
+        """Drops what earlier tests left, such as the form of Make. A script that is opened as a page runs nothing."""
+        self.driver.get(f"{self.url}/studio/theme.js")
+        self.run("sessionStorage.clear(); localStorage.clear(); indexedDB.deleteDatabase('gridpress')")
+
     def all(self, css: str) -> list[Any]:
         from selenium.webdriver.common.by import By  # noqa: PLC0415 - not installed for all tests
 

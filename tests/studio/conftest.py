@@ -37,7 +37,8 @@ def chromium(url: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def browser(chromium: Browser) -> Iterator[Browser]:
-    """Chromium with a large, light window. The test fails if the console had an error."""
+    """Chromium with a large, light window and an empty form. The test fails if the console had an error."""
+    chromium.forget()
     chromium.resize(DESKTOP)
     chromium.prefer("light")
     chromium.errors()

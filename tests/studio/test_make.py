@@ -47,11 +47,12 @@ def test_a_person_makes_a_picture_and_sees_how_it_was_made(browser: Browser, api
 
 
 def test_live_events_show_stages_and_the_end_without_a_reload(browser: Browser, api: Api) -> None:
+    api.made("an earlier one")
     fill(browser, "many steps", side="512")
     browser.run("document.querySelector('input[name=n][value=\"8\"]').click()")
     browser.run(WATCH)
     browser.click(".send button")
-    browser.until(lambda: api.newest()["status"] == "succeeded", "the end")
+    browser.until(lambda: (job := api.newest())["prompt"] == "many steps" and job["status"] == "succeeded", "the end")
     browser.one(".run[aria-label='many steps'] .status[data-status=succeeded]")
     assert {"running", "succeeded"} <= set(browser.run("return [...window.seen]"))
 
