@@ -20,12 +20,13 @@ def compute(settings: Settings) -> Findings:
     Reports options that don't work on the device as problems.
     """
     from cli.doctor.capabilities import capabilities  # noqa: PLC0415 - takes seconds, and an API has no torch
-    from workers.device.placement import guidance_devices, place  # noqa: PLC0415
-    from workers.dit.model.choosing import described, options_of, profile_for  # noqa: PLC0415
+    from workers.device.placement import guidance_devices, place, sequence_devices  # noqa: PLC0415
+    from workers.dit.model.choosing import described, options_of, profile_for, sequence_size  # noqa: PLC0415
 
     findings = Findings("compute")
     try:
-        devices = guidance_devices(settings)
+        devices = sequence_devices(settings) or guidance_devices(settings)
+        sequence_size(settings)
         placement = place(settings, devices[0] if devices else None)
         options = options_of(settings, placement)
     except GridpressError as error:
@@ -37,6 +38,7 @@ def compute(settings: Settings) -> Findings:
         options=", ".join(f"{name} {value}" for name, value in described(options).items()),
         sharing="AR and DiT take turns" if settings.share_device else "no",
         guidance=settings.dit_guidance_devices or "both branches on one device",
+        large_pictures=settings.dit_sequence_devices or "on one device",
     )
     findings.facts.update(capabilities(placement.device, placement.dtype))
     _check_option(findings, "GRIDPRESS_DIT_ATTENTION", settings.dit_attention, findings.facts["attention backends"])

@@ -306,6 +306,17 @@ class Settings(
         "denoise step",
     )
 
+    dit_sequence_devices: str | None = Field(
+        default=None,
+        description="two or more devices, such as cuda:0,cuda:1, that compute each denoise step of a large picture "
+        "together. The worker starts a process for each device but the first",
+    )
+    dit_sequence_from: str = Field(
+        default="1536x1536",
+        description="size of the smallest pictures that the devices of GRIDPRESS_DIT_SEQUENCE_DEVICES compute "
+        "together. The number of pixels counts, not the shape",
+    )
+
     # Leases and retries.
     lease_ttl_s: float = Field(
         default=6.0,

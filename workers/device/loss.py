@@ -11,7 +11,7 @@ log = structlog.get_logger()
 
 
 class HelperGone(Exception):
-    """Raised when the helper process, which computes on a second device, has died or no longer responds."""
+    """Raised when a further device that this process computes with, or the process of that device, can't be used."""
 
 
 class DeviceFull(Exception):

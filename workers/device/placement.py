@@ -56,16 +56,41 @@ def guidance_devices(settings: Settings) -> tuple[torch.device, torch.device] | 
     if not settings.dit_guidance_devices:
         return None
     setting = f"GRIDPRESS_DIT_GUIDANCE_DEVICES={settings.dit_guidance_devices}"
-    devices = [_device(name.strip(), setting) for name in settings.dit_guidance_devices.split(",")]
-    if len(devices) != 2 or devices[0].type != devices[1].type or _is_one_gpu(*devices):
+    devices = _several(settings.dit_guidance_devices, setting)
+    if len(devices) != 2:
         raise Misconfigured(f"{setting} must name two devices of one kind, such as cuda:0,cuda:1")
     if settings.share_device:
         raise Misconfigured("GRIDPRESS_SHARE_DEVICE and GRIDPRESS_DIT_GUIDANCE_DEVICES exclude each other")
     return devices[0], devices[1]
 
 
-def _is_one_gpu(one: torch.device, other: torch.device) -> bool:
-    return one.type == "cuda" and one == other
+def sequence_devices(settings: Settings) -> tuple[torch.device, ...] | None:
+    """Returns the devices that divide the tokens of a large picture, first the worker's own. Returns None if the
+    setting names none.
+
+    Raises `Misconfigured` unless it names at least two devices of the same kind and no GPU twice. Also raises it if the
+    device is shared with other processes, or if two devices compute the branches of guidance.
+    """
+    if not settings.dit_sequence_devices:
+        return None
+    name = "GRIDPRESS_DIT_SEQUENCE_DEVICES"
+    devices = _several(settings.dit_sequence_devices, f"{name}={settings.dit_sequence_devices}")
+    if settings.share_device:
+        raise Misconfigured(f"GRIDPRESS_SHARE_DEVICE and {name} exclude each other")
+    if settings.dit_guidance_devices:
+        raise Misconfigured(f"GRIDPRESS_DIT_GUIDANCE_DEVICES and {name} exclude each other")
+    return devices
+
+
+def _several(names: str, setting: str) -> tuple[torch.device, ...]:
+    """Returns the devices in a list of names. Raises `Misconfigured` unless they are at least two, of one kind, and no
+    GPU is among them twice.
+    """
+    devices = tuple(_device(name.strip(), setting) for name in names.split(","))
+    gpus = [device for device in devices if device.type == "cuda"]
+    if len(devices) < 2 or len({device.type for device in devices}) > 1 or len(set(gpus)) < len(gpus):
+        raise Misconfigured(f"{setting} must name two devices of one kind, such as cuda:0,cuda:1")
+    return devices
 
 
 def _device(name: str, setting: str) -> torch.device:

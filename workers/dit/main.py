@@ -24,18 +24,18 @@ from workers.device.facts import engine_facts
 from workers.device.loss import is_device_lost
 from workers.device.memory import room_bytes, show_device_memory
 from workers.device.occupancy import Occupancy
-from workers.device.placement import Placement, guidance_devices, place
+from workers.device.placement import Placement, guidance_devices, place, sequence_devices
 from workers.device.share import device_share
 from workers.dit.engine import DitEngine
-from workers.dit.guidance.two_devices import Helper, TwoDeviceDenoiser
 from workers.dit.handover.store import Handovers
 from workers.dit.memory_needs import sizes_that_fit
 from workers.dit.model.calibration import calibrate
-from workers.dit.model.choosing import log_options, options_of, vae_tiles_of
+from workers.dit.model.choosing import log_options, options_of, sequence_size, vae_tiles_of
 from workers.dit.model.denoiser import Denoiser
 from workers.dit.model.loading import DIT_PARTS, DitModel, load_dit_model
 from workers.dit.model.options import DitOptions, apply_options
 from workers.dit.model.runner import DitRunner
+from workers.dit.model.two_devices import TwoDeviceDenoiser
 from workers.dit.model.vae_tiles import tile_limit_px
 from workers.dit.model.warm_up import warm_up
 from workers.dit.pictures.decoded import Decoded
@@ -43,9 +43,10 @@ from workers.dit.pictures.labelling import Labelling
 from workers.dit.pictures.previews import PreviewPublisher
 from workers.dit.pictures.publish import Publisher
 from workers.dit.plan import Plan
+from workers.dit.sequence.split_blocks import Helpers, SplitBlocks
 from workers.engine.places import turns
 from workers.model.source import ModelSource, find_model
-from workers.model.weights import OnBytes
+from workers.model.weights import OnBytes, ignore_bytes
 from workers.stage.condition_images import ConditionImages
 from workers.stage.recorder import Write
 from workers.stage.reuse import Reuse
@@ -70,7 +71,7 @@ def run(settings: Settings) -> None:
     client = open_store(settings)
     objects = open_objects(settings)
     images = ConditionImages(objects)
-    devices = guidance_devices(settings)
+    devices = sequence_devices(settings) or guidance_devices(settings)
     placement = place(settings, devices[0] if devices else None)
     options = options_of(settings, placement)
     log_options(options, placement)
@@ -78,11 +79,11 @@ def run(settings: Settings) -> None:
     previews = PreviewPublisher(
         objects, LeaseStore(client, rules), labelling, is_withheld=settings.picture_hook_url is not None
     )
-    occupancy = _occupy(settings, source, placement)
+    occupancies = [_occupy(settings, source, replace(placement, device=each)) for each in devices or [placement.device]]
     with device_share(settings, placement) as share:
         with start.phase(StartPhase.LOADING, source.num_bytes) as on_bytes:
             model = _load(source.folder, settings, placement, options, on_bytes)
-        facts = _engine_facts(placement, options, model)
+        facts = _engine_facts(settings, placement, options, model)
         publisher = Publisher(
             objects,
             settings.served_model_name,
@@ -91,13 +92,13 @@ def run(settings: Settings) -> None:
             checks_pictures=settings.picture_hook_url is not None,
             reuse=Reuse.of(settings, client, objects),
         )
-        denoiser = _denoiser(settings, source, model, options)
+        denoiser = _denoiser(settings, source, placement, model, options)
         plan = calibrate(model, denoiser, settings.dit_calibrate_s) if _may_batch(model, settings, options) else Plan()
         runner = DitRunner(model, denoiser, plan, guidance_batch_px=options.guidance_batch_px)
         if options.compiler or placement.device.type == "cuda":
             qualities = [Quality.EXACT, Quality.BALANCED] if model.fp8_blocks else [Quality.EXACT]
             with start.phase(StartPhase.WARMING_UP):
-                warm_up(runner, _warm_up_sizes(options), qualities)
+                warm_up(runner, _warm_up_sizes(settings, options), qualities)
         handovers = Handovers(open_objects(settings, fails_fast=True), facts, settings.handover_ttl_s)
         room, floor = room_bytes(placement.device, settings.dit_memory_bytes), settings.batch_floor
         engine = DitEngine(runner, images.load, previews.submit, handovers.load, floor, room_bytes=room)
@@ -127,11 +128,11 @@ def run(settings: Settings) -> None:
     run_stage(parts, settings, client)
     engine.close()
     previews.close()
-    del occupancy  # until here
+    del occupancies  # until here
 
 
 def _occupy(settings: Settings, source: ModelSource, placement: Placement) -> Occupancy | None:
-    """Makes sure that this worker does not count on memory of its GPU on which another DiT worker counts.
+    """Makes sure that this worker does not count on memory of a GPU on which another DiT worker counts.
 
     Workers that take turns measure the memory in their own turn. Small models fit beside each other anyway.
     """
@@ -143,7 +144,9 @@ def _occupy(settings: Settings, source: ModelSource, placement: Placement) -> Oc
     return Occupancy(settings.data_dir / "run", placement.device_name, has_part=has_part)
 
 
-def _load(folder: str, settings: Settings, placement: Placement, options: DitOptions, on_bytes: OnBytes) -> DitModel:
+def _load(
+    folder: str, settings: Settings, placement: Placement, options: DitOptions, on_bytes: OnBytes = ignore_bytes
+) -> DitModel:
     """Loads the model onto its device and applies the options to it."""
     model = load_dit_model(folder, placement.device, placement.dtype, low_memory=settings.low_memory, on_bytes=on_bytes)
     fp8_blocks = apply_options(model.transformer, options)
@@ -158,26 +161,34 @@ def _may_batch(model: DitModel, settings: Settings, options: DitOptions) -> bool
 
     On a GPU it may not (`DitRunner.max_batch`). Blocks would also be compiled for row numbers that are never used.
     """
-    return model.is_exact and not settings.dit_guidance_devices and not options.compiler
+    has_one_device = not settings.dit_guidance_devices and not settings.dit_sequence_devices
+    return model.is_exact and has_one_device and not options.compiler
 
 
-def _denoiser(settings: Settings, source: ModelSource, model: DitModel, options: DitOptions) -> Denoiser:
-    """Returns the object that predicts noise. It uses two devices if the settings name two.
+def _denoiser(
+    settings: Settings, source: ModelSource, placement: Placement, model: DitModel, options: DitOptions
+) -> Denoiser:
+    """Returns the object that predicts noise. It uses several devices if the settings name them.
 
-    If the process of the second device dies, the worker exits, and other workers claim its renders.
+    If the process of a further device dies, the worker exits, and other workers claim its renders.
     """
-    devices = guidance_devices(settings)
-    if not devices:
-        return Denoiser(model)
-    helper = Helper(source.folder, model, devices[1], options, lambda _: abandon_process(settings.ready_file))
-    return TwoDeviceDenoiser(model, helper)
+    if devices := guidance_devices(settings):
+        second = _load(source.folder, settings, replace(placement, device=devices[1]), options)
+        return TwoDeviceDenoiser(model, replace(second, vae=model.vae, text_encoder=model.text_encoder))
+    if together := sequence_devices(settings):
+        width_px, height_px = sequence_size(settings)
+        helpers = Helpers(source.folder, model, together[1:], options, lambda _: abandon_process(settings.ready_file))
+        return Denoiser(model, SplitBlocks(model, helpers, width_px * height_px))
+    return Denoiser(model)
 
 
-def _warm_up_sizes(options: DitOptions) -> Sequence[tuple[int, int]]:
-    """Returns the sizes to render before the worker is ready. A forward pass of two rows has a graph of its own, so one
-    size is small enough for it.
+def _warm_up_sizes(settings: Settings, options: DitOptions) -> Sequence[tuple[int, int]]:
+    """Returns the sizes to render before the worker is ready. A forward pass of two rows, and one on several devices,
+    have graphs of their own. So one size is small enough and one is large enough for them.
     """
-    return [*options.warm_up, _SMALLEST] if options.guidance_batch_px else options.warm_up
+    small = [_SMALLEST] if options.guidance_batch_px else []
+    large = [sequence_size(settings)] if settings.dit_sequence_devices else []
+    return [*options.warm_up, *small, *large]
 
 
 def _resident_modules(model: DitModel) -> Sequence[nn.Module]:
@@ -188,13 +199,16 @@ def _resident_modules(model: DitModel) -> Sequence[nn.Module]:
     return [model.transformer] if model.low_memory else [model.transformer, model.vae, model.text_encoder]
 
 
-def _engine_facts(placement: Placement, options: DitOptions, model: DitModel) -> Mapping[str, str]:
+def _engine_facts(settings: Settings, placement: Placement, options: DitOptions, model: DitModel) -> Mapping[str, str]:
     """Returns facts about this worker on which a picture depends, in addition to the request and the weights: device,
-    type, options, attention kernel, the size above which the VAE decodes in tiles, and package versions.
+    type, options, attention kernel, the size above which the VAE decodes in tiles, the number of devices that divide
+    the tokens of large pictures, and package versions.
 
     These facts are stored in manifests, and in the saved states with which another worker continues a render.
     """
     # Without these options, torch's own attention computes blocks that are not compiled.
     tiles = str(model.tile_above_px or "never")
     usual = {"attention": "native", "compiler": "none", "vae_layout": "contiguous", "vae_tiles_above_px": tiles}
+    if devices := sequence_devices(settings):
+        usual["sequence_parallel"] = f"{len(devices)} devices from {'x'.join(map(str, sequence_size(settings)))}"
     return {**engine_facts(placement, ["transformers", "diffusers"]), **usual, **options.facts()}

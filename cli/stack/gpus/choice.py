@@ -14,7 +14,7 @@ from shared.settings.settings import Settings
 
 _ALL, _NONE = "all", "none"
 # Settings that choose the GPU of a worker themselves.
-_OWN_CHOICE = ("device", "share_device", "dit_guidance_devices")
+_OWN_CHOICE = ("device", "share_device", "dit_guidance_devices", "dit_sequence_devices")
 _SMALL_BYTES = 2 * 10**9  # a tenth of the full-size model's weights; the full-size DiT alone has 15 GB
 
 

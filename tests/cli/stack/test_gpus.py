@@ -215,7 +215,13 @@ def test_a_card_that_is_not_there_is_named(wanted: str, two_cards: list[Gpu]) ->
 
 
 @pytest.mark.parametrize(
-    "own", [{"device": "cuda:1"}, {"share_device": True}, {"dit_guidance_devices": "cuda:0,cuda:1"}]
+    "own",
+    [
+        {"device": "cuda:1"},
+        {"share_device": True},
+        {"dit_guidance_devices": "cuda:0,cuda:1"},
+        {"dit_sequence_devices": "cuda:0,cuda:1"},
+    ],
 )
 def test_settings_that_choose_cards_themselves_are_left_alone(own: dict[str, object], two_cards: list[Gpu]) -> None:
     settings = Settings(model=REAL, **own)  # type: ignore[arg-type]

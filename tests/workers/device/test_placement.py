@@ -5,7 +5,7 @@ import torch
 
 from shared.errors import Misconfigured
 from shared.settings.settings import Settings
-from workers.device.placement import Placement, guidance_devices, place
+from workers.device.placement import Placement, guidance_devices, place, sequence_devices
 
 
 def has_gpus(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,3 +73,34 @@ def test_what_are_not_two_devices_is_refused_with_the_setting(devices: str, monk
 def test_a_device_is_not_both_shared_and_one_of_two() -> None:
     with pytest.raises(Misconfigured, match="GRIDPRESS_SHARE_DEVICE"):
         guidance_devices(Settings(dit_guidance_devices="cpu,cpu", share_device=True))
+
+
+@pytest.mark.parametrize(
+    ("names", "indices"), [("cuda,cuda:1", [0, 1]), ("cuda:3, cuda:1,cuda:0,cuda:2", [3, 1, 0, 2])]
+)
+def test_several_devices_divide_a_picture_only_if_they_are_named(
+    names: str, indices: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_gpus(4, monkeypatch)
+    assert sequence_devices(Settings()) is None
+    assert sequence_devices(Settings(dit_sequence_devices=names)) == tuple(torch.device("cuda", k) for k in indices)
+
+
+@pytest.mark.parametrize(
+    "devices", ["cuda:0", "cuda:0,cuda:1,cuda", "cuda:0,cpu", "cpu", "cuda:0,cuda:9", "cpu,banana"]
+)
+def test_what_are_not_several_devices_is_refused_with_the_setting(
+    devices: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_gpus(4, monkeypatch)
+    with pytest.raises(Misconfigured, match=f"GRIDPRESS_DIT_SEQUENCE_DEVICES={devices}"):
+        sequence_devices(Settings(dit_sequence_devices=devices))
+
+
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [({"share_device": True}, "GRIDPRESS_SHARE_DEVICE"), ({"dit_guidance_devices": "cpu,cpu"}, "GUIDANCE_DEVICES")],
+)
+def test_devices_that_divide_a_picture_do_nothing_else(other: dict[str, object], name: str) -> None:
+    with pytest.raises(Misconfigured, match=name):
+        sequence_devices(Settings(dit_sequence_devices="cpu,cpu", **other))  # type: ignore[arg-type]

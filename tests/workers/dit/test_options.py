@@ -101,6 +101,7 @@ def test_after_a_warm_up_no_size_and_no_prompt_is_compiled_anew(model: DitModel)
         ("cpu", torch.float32, {"dit_compile": "eager"}, False),
         ("cpu", torch.float32, {"dit_compile": "none"}, True),
         ("cpu", torch.float32, {"dit_guidance_devices": "cpu,cpu"}, False),
+        ("cpu", torch.float32, {"dit_sequence_devices": "cpu,cpu"}, False),
     ],
 )
 def test_only_a_worker_that_may_batch_rows_measures_how_many(

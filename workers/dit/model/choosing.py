@@ -55,7 +55,7 @@ def options_of(settings: Settings, placement: Placement) -> DitOptions:
         fp8=fp8,
         channels_last=profile.channels_last if layout is None else layout,
         guidance_batch_px=batch_px,
-        warm_up=_sizes(settings.dit_warm_up),
+        warm_up=_sizes(settings.dit_warm_up, "GRIDPRESS_DIT_WARM_UP"),
         reasons={
             "compiler": why_compiler,
             "attention": why_attention,
@@ -69,6 +69,16 @@ def options_of(settings: Settings, placement: Placement) -> DitOptions:
 def vae_tiles_of(settings: Settings, placement: Placement) -> str:
     """Returns when the VAE decodes in tiles (`always`, `never`, or `auto` by memory): the setting, else the profile."""
     return profile_for(placement.device).vae_tiles if settings.dit_vae_tiles == "auto" else settings.dit_vae_tiles
+
+
+def sequence_size(settings: Settings) -> tuple[int, int]:
+    """Returns the width and height of a picture with as many pixels as the smallest one that several devices divide."""
+    sizes = _sizes(settings.dit_sequence_from, "GRIDPRESS_DIT_SEQUENCE_FROM")
+    if len(sizes) != 1:
+        raise Misconfigured(
+            f"GRIDPRESS_DIT_SEQUENCE_FROM={settings.dit_sequence_from} is not one size, such as 1536x1536"
+        )
+    return sizes[0]
 
 
 def log_options(options: DitOptions, placement: Placement) -> None:
@@ -148,8 +158,6 @@ def _fp8_problem(settings: Settings, placement: Placement) -> str | None:
         return str(error)
     if settings.share_device:
         return "FP8 weights can't be parked while another worker has the device"
-    if settings.dit_guidance_devices:
-        return "the second guidance device has no copy"
     if torch.cuda.get_device_properties(placement.device).total_memory < FP8_COPY_CARD_BYTES:
         return "the card has no room for a second copy of the blocks"
     if settings.dit_memory_bytes is not None and settings.dit_memory_bytes < FP8_COPY_PART_BYTES:
@@ -157,12 +165,12 @@ def _fp8_problem(settings: Settings, placement: Placement) -> str | None:
     return None
 
 
-def _sizes(text: str) -> tuple[tuple[int, int], ...]:
+def _sizes(text: str, setting: str) -> tuple[tuple[int, int], ...]:
     """Parses sizes such as `"1024x1024,768x512"` into pairs (width, height) in pixels."""
     try:
         return tuple(_size(part) for part in text.split(",") if part.strip())
     except (ValueError, InvalidRequest) as error:
-        raise Misconfigured(f"GRIDPRESS_DIT_WARM_UP={text} is no list of sizes such as 1024x1024,768x512") from error
+        raise Misconfigured(f"{setting}={text} is no list of sizes such as 1024x1024,768x512") from error
 
 
 def _size(text: str) -> tuple[int, int]:

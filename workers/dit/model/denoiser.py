@@ -6,16 +6,15 @@ It knows nothing of schedulers and guidance.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import torch
 from diffusers.models.transformers.transformer_glm_image import GlmImageKVCache
 from torch import Tensor
 
+from workers.dit.model.blocks import BlockInputs, Blocks, RunBlocks
 from workers.dit.model.loading import DitModel
 from workers.dit.model.step_cache import StepCache
-
-_CACHED_SIZES = 16  # rotary tables in the cache; a table for 1024x1024 takes 4 MiB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,10 +63,11 @@ class Denoiser:
     diffusers), but in parts, so that some inputs are computed only once.
     """
 
-    def __init__(self, model: DitModel) -> None:
+    def __init__(self, model: DitModel, run_blocks: RunBlocks | None = None) -> None:
+        """Creates the denoiser. `run_blocks` runs the transformer's blocks, by default on the model's own device."""
         self._model = model
         self._transformer = model.transformer
-        self._rope = lru_cache(_CACHED_SIZES)(self._make_rope)
+        self._run_blocks = run_blocks or Blocks(model.transformer, model.device, model.fp8_blocks)
 
     def conditional(
         self,
@@ -119,21 +119,18 @@ class Denoiser:
         return [step_cache(lambda: self._forward(rows))]
 
     def _forward(self, rows: Sequence[Row]) -> Tensor:
-        network, conditions = self._transformer, rows[0].branch.conditions
         latents = _stacked([row.latents for row in rows])
-        time = _stacked([row.time for row in rows])
-        glyphs = _stacked([row.branch.glyphs for row in rows])
-        hidden = network.image_projector(latents.to(self._model.dtype))
+        hidden = self._transformer.image_projector(latents.to(self._model.dtype))
         hidden = hidden + _stacked([row.branch.prior.expand(1, *hidden.shape[1:]) for row in rows])
-        rope = self._rope(*latents.shape[-2:])
-        blocks = network.transformer_blocks
-        if rows[0].branch.in_fp8:
-            assert self._model.fp8_blocks
-            blocks = self._model.fp8_blocks
-        for index, block in enumerate(blocks):
-            kv_cache = conditions[index] if conditions is not None else None
-            hidden, glyphs = block(hidden, glyphs, time, rope, None, None, kv_cache=kv_cache)
-        return self._unpatched(network.proj_out(network.norm_out(hidden, time)), latents.shape).float()
+        inputs = BlockInputs(
+            hidden=hidden,
+            glyphs=_stacked([row.branch.glyphs for row in rows]),
+            time=_stacked([row.time for row in rows]),
+            size=(latents.shape[-2], latents.shape[-1]),
+            conditions=rows[0].branch.conditions,
+            in_fp8=rows[0].branch.in_fp8,
+        )
+        return self._unpatched(self._run_blocks(inputs), latents.shape).float()
 
     def _unpatched(self, patches: Tensor, shape: torch.Size) -> Tensor:
         """Converts the transformer's output (rows, image tokens, channels * patch^2) to (rows, channels, height / 8,
@@ -143,14 +140,6 @@ class Denoiser:
         rows, _, height, width = shape
         patches = patches.view(rows, height // patch, width // patch, -1, patch, patch)
         return patches.permute(0, 3, 1, 4, 2, 5).reshape(rows, -1, height, width)
-
-    def _make_rope(self, height: int, width: int) -> tuple[Tensor, Tensor]:
-        """Returns the rotary cosines and sines for latents of this height and width, on the device.
-
-        diffusers' own code would compute them on the CPU in every forward pass.
-        """
-        cos, sin = self._transformer.rope(torch.empty(1, 1, height, width, device="meta"))
-        return cos.to(self._model.device), sin.to(self._model.device)
 
     @cached_property
     def _dropped_prior(self) -> Tensor:

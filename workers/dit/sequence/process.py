@@ -1,4 +1,4 @@
-"""Starts the helper process (which computes on a second device), sends lines to it and notices when it dies. It knows
+"""Starts a helper process (which computes on a further device), sends lines to it and notices when it dies. It knows
 nothing of tensors.
 """
 
@@ -19,22 +19,23 @@ _END_S = 10.0  # the longest wait for the helper to end after its input is close
 
 
 class HelperProcess:
-    """The helper process: a child process of the worker that reads lines from its standard input.
+    """A helper process: a child process of the worker that reads lines from its standard input.
 
     It exits when this input ends, and so also when the worker crashes.
     """
 
-    def __init__(self, on_death: Callable[[int], None], argv: tuple[str, ...]) -> None:
-        """Starts a Python process with the arguments `argv`.
+    def __init__(self, on_death: Callable[[int], None], device: str, argv: tuple[str, ...]) -> None:
+        """Starts a Python process with the arguments `argv`, which computes on `device`.
 
         If it ends before `close` is called, `on_death` is called with its exit status, on a separate thread.
         """
+        self.device = device
         self._on_death = on_death
         self._is_closed = False
         # Unbuffered: with a buffer, closing the pipe of a dead helper would flush lines to it and raise an error.
         command = [sys.executable, "-P", *argv]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0)  # noqa: S603 - our own argv
-        self._watch = threading.Thread(target=self._wait, name="guidance-helper", daemon=True)
+        self._watch = threading.Thread(target=self._wait, name="dit-helper", daemon=True)
 
     @property
     def pid(self) -> int:
@@ -53,7 +54,7 @@ class HelperProcess:
         """
         while not is_ready():
             if (status := self._process.poll()) is not None:
-                raise Misconfigured(f"the second guidance device could not be used (exit status {status}, see above)")
+                raise Misconfigured(f"the device {self.device} could not be used (exit status {status}, see above)")
             time.sleep(_POLL_S)
         self._watch.start()
 
@@ -71,5 +72,5 @@ class HelperProcess:
     def _wait(self) -> None:
         status = self._process.wait()
         if not self._is_closed:
-            log.error("guidance.helper_died", status=status)
+            log.error("dit.helper_died", device=self.device, status=status)
             self._on_death(status)
