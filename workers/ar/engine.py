@@ -2,6 +2,7 @@
 one render fails that render alone.
 """
 
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,15 +18,15 @@ from shared.jobs.leases import Claim, Progress
 from shared.jobs.token_grid import Prior, TokenGrid
 from workers.ar.guard import is_degenerate
 from workers.ar.kv_allocator import KvAllocator
-from workers.ar.model.decode_step import make_decode_step
+from workers.ar.model.decode_loop import start_decoding
 from workers.ar.model.loading import ArModel
-from workers.ar.model.runner import ArRunner
 from workers.ar.model.vision import ConditionTokenizer
 from workers.ar.preparation import Prompts
 from workers.ar.prompt import Prompt
 from workers.ar.sampler import NOT_A_NUMBER
 from workers.ar.scheduler import Batch, Scheduler
 from workers.ar.sequence import ArSequence
+from workers.ar.visits import Visits
 from workers.device.loss import DeviceFull, is_device_lost
 from workers.engine.stepper import Outcome, crashed
 
@@ -53,7 +54,7 @@ class ArEngine:
     """The AR stage's engine, a `Stepper[Prior]`. A `Prior` is a render's token grid with the token grids of its
     condition images.
 
-    The engine uses continuous batching: renders join and leave between any two decode steps.
+    The engine uses continuous batching: renders join and leave between any two steps of the engine.
     """
 
     def __init__(
@@ -71,10 +72,10 @@ class ArEngine:
         self._device = model.device
         self._prompts = Prompts(model, load_image, most_kept=max_sequences)
         self._conditions = ConditionTokenizer(model)
-        self._runner = ArRunner(model, num_kv_tokens)
+        self._runner, self._decode = start_decoding(model, num_kv_tokens, max_sequences, may_be_eager=may_be_eager)
         self._num_codes = model.sampling.num_codes
         self._scheduler = Scheduler(KvAllocator(num_kv_tokens), max_sequences)
-        self._decode = make_decode_step(model, self._runner, max_sequences, may_be_eager=may_be_eager)
+        self._visits = Visits()
         self._numbers = count()
         self._work: dict[RenderId, _Work] = {}
         self._planned: Batch | None = None
@@ -116,17 +117,17 @@ class ArEngine:
     def step(self) -> Sequence[Outcome[Prior]]:
         """Runs one step and returns the outcomes of the renders that finished or failed in it.
 
-        A step encodes one condition image, prefills some chunks of prompts, and decodes one token for every prefilled
-        render.
+        A step encodes one condition image, prefills some chunks of prompts, and decodes a token for every prefilled
+        render. If no image or prompt waits, it decodes some more tokens (see `Visits`).
         """
         batch, self._planned = self._planned or self._scheduler.next_batch(), None
-        outcomes = [*self._before_decode(batch), *self._decode_all(batch.decode)]
+        most_tokens = 1 if self._next_to_encode() else batch.most_tokens
+        outcomes = [*self._before_decode(batch), *self._decode_all(batch.decode, self._visits.num_steps(most_tokens))]
         return [outcome for outcome in outcomes if outcome]
 
     def drop(self, render_id: RenderId) -> None:
         if self._work.pop(render_id, None):
             self._scheduler.remove(render_id)
-            self._decode.forget(render_id)
             self._planned = None
 
     def progress(self) -> Mapping[RenderId, Progress]:
@@ -175,8 +176,8 @@ class ArEngine:
         for sequence in batch.prefill:
             yield self._outcome_of(sequence, partial(self._runner.prefill, sequence))
 
-    def _decode_all(self, planned: Sequence[ArSequence]) -> Iterator[Outcome[Prior] | None]:
-        """Runs one decode step for those planned sequences that have not been dropped, and yields their outcomes.
+    def _decode_all(self, planned: Sequence[ArSequence], num_tokens: int) -> Iterator[Outcome[Prior] | None]:
+        """Decodes `num_tokens` tokens for each planned sequence that has not been dropped, and yields their outcomes.
 
         If the model raises an error, all renders of the step fail. If the device has no memory left, this method raises
         `DeviceFull` instead, and the worker restarts. The worker reserved its memory at start-up, so another process
@@ -186,7 +187,7 @@ class ArEngine:
         if not sequences:
             return
         try:
-            tokens = self._decode.run(sequences)
+            tokens = self._timed_decode(sequences, num_tokens)
         except torch.OutOfMemoryError as error:
             raise DeviceFull("a decode step found its reserved device memory in use by another process") from error
         except Exception as error:
@@ -195,8 +196,15 @@ class ArEngine:
             log.exception("engine.decode_failed", num_renders=len(sequences))
             yield from [self._crashed(sequence) for sequence in sequences]
             return
-        for sequence, token in zip(sequences, tokens, strict=True):
-            yield self._outcome_of(sequence, partial(self._record, sequence, token))
+        for sequence, new in zip(sequences, tokens, strict=True):
+            yield self._outcome_of(sequence, partial(self._record, sequence, new))
+
+    def _timed_decode(self, sequences: Sequence[ArSequence], num_tokens: int) -> Sequence[Sequence[int]]:
+        began_s = time.monotonic()
+        tokens = self._decode.run(sequences, num_tokens)
+        self._visits.note(num_tokens, time.monotonic() - began_s)
+        self._scheduler.count_tokens(num_tokens)
+        return tokens
 
     def _outcome_of(self, sequence: ArSequence, compute: Callable[[], Outcome[Prior] | None]) -> Outcome[Prior] | None:
         """Calls `compute` for one sequence and returns the outcome. If `compute` raises, the outcome is a failure of
@@ -230,15 +238,15 @@ class ArEngine:
             edit.sequence.prompt = prompt.token_ids_with(edit.condition_grids)
             self._scheduler.add(edit.sequence)
 
-    def _record(self, sequence: ArSequence, token: int) -> Outcome[Prior] | None:
-        """Appends a sampled token to the sequence.
+    def _record(self, sequence: ArSequence, tokens: Sequence[int]) -> Outcome[Prior] | None:
+        """Appends sampled tokens to the sequence.
 
-        Returns the render's outcome if the render leaves the stage with this token, else None.
+        Returns the render's outcome if the render leaves the stage with these tokens, else None.
         """
-        if token == NOT_A_NUMBER:
-            step = len(sequence.tokens) + 1
+        if NOT_A_NUMBER in tokens:
+            step = len(sequence.tokens) + tokens.index(NOT_A_NUMBER) + 1
             return self._failed(sequence, "nan_logits", f"the logits of decode step {step} are NaN or infinite")
-        sequence.tokens.append(token)
+        sequence.tokens.extend(tokens)
         if not sequence.is_finished:
             return None
         grid = sequence.token_grid()

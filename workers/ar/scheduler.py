@@ -23,13 +23,17 @@ class Batch:
 
     Sequences in `to_place` have just got KV memory and need their rotary tables written. `shared` has pairs (source,
     target) of sequences with the same prompt; the target copies the source's keys and values. Sequences in `prefill`
-    get the next chunk of their prompts computed. Sequences in `decode` get one more token each.
+    get the next chunk of their prompts computed. Sequences in `decode` get at least one more token each.
+
+    The step may decode up to `most_tokens` tokens for each sequence, until a sequence ends. It decodes only one while a
+    prompt is not prefilled.
     """
 
     to_place: Sequence[ArSequence]
     shared: Sequence[tuple[ArSequence, ArSequence]]
     prefill: Sequence[ArSequence]
     decode: Sequence[ArSequence]
+    most_tokens: int
 
 
 class Scheduler:
@@ -92,7 +96,14 @@ class Scheduler:
         unfilled = [sequence for sequence in self._running.values() if sequence.num_to_prefill]
         shared = [(source_of[sequence.job_id], sequence) for sequence in unfilled if sequence.job_id in source_of]
         own = [sequence for sequence in unfilled if sequence.job_id not in source_of]
-        return Batch(to_place, shared, self._prefill(own), decode)
+        most_tokens = 1 if unfilled else min((sequence.num_to_sample for sequence in decode), default=1)
+        return Batch(to_place, shared, self._prefill(own), decode, most_tokens)
+
+    def count_tokens(self, num_tokens: int) -> None:
+        """Counts a step that decoded several tokens as that many steps. All limits of this module are for steps of one
+        token.
+        """
+        self._step += num_tokens - 1
 
     def remove(self, render_id: RenderId) -> None:
         """Removes a waiting or running sequence and frees its memory. Ignores unknown ids."""
@@ -148,7 +159,7 @@ class Scheduler:
         prompts of all running sequences are prefilled first.
         """
         if not sequence.num_to_prefill:
-            return sequence.num_tokens_total - len(sequence.tokens)
+            return sequence.num_to_sample
         unfilled = {each.render_id: each for each in (sequence, *self._running.values())}
         return sum(map(_num_chunks, unfilled.values())) + sequence.num_tokens_total
 

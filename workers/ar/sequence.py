@@ -65,6 +65,10 @@ class ArSequence:
         return len(self.prompt) - 1 - self.num_prefilled
 
     @property
+    def num_to_sample(self) -> int:
+        return self.num_tokens_total - len(self.tokens)
+
+    @property
     def next_input(self) -> int:
         """The token that is the input of the next decode step."""
         return self.tokens[-1] if self.tokens else self.prompt[-1]
@@ -78,7 +82,7 @@ class ArSequence:
 
     @property
     def is_finished(self) -> bool:
-        return len(self.tokens) == self.num_tokens_total
+        return not self.num_to_sample
 
     @property
     def stream_seed(self) -> int:

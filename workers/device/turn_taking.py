@@ -14,6 +14,7 @@ from shared.errors import GridpressError
 from shared.ids import RenderId
 from shared.jobs.leases import Claim, Progress
 from workers.engine.device_turns import Demand, MoveTimes, TurnRules
+from workers.engine.step_times import most_steps
 from workers.engine.stepper import Outcome, Stepper, crashed
 from workers.engine.workload import Workload
 
@@ -143,9 +144,11 @@ class SharedDevice(Generic[Result]):
 
     def _timed_step(self) -> Sequence[Outcome[Result]]:
         began_s, only_waits = time.monotonic(), self._stepper.is_waiting
+        before = dict(self._stepper.progress())
         outcomes = self._stepper.step()
         if not only_waits:
-            self._workload.note_step(time.monotonic() - began_s)
+            num_steps = most_steps(before, self._stepper.progress())
+            self._workload.note_steps(num_steps, time.monotonic() - began_s)
         return outcomes
 
     def _admit_waiting(self) -> Iterator[Outcome[Result]]:

@@ -243,11 +243,11 @@ class EngineThread(Generic[Result]):
             log.exception("engine.step_failed")
             outcomes = self._fail_all()
         took_s = time.monotonic() - began_s
-        self._progress = dict(self._stepper.progress())
+        before, self._progress = self._progress, dict(self._stepper.progress())
         if phase is not Phase.WAITING:
             self._has_stepped = True
             self._on_step(took_s)
-            self.step_times.note(members, took_s, self._progress)
+            self.step_times.note(members, took_s, before, self._progress)
             self._device_time.note(members, took_s)
         for outcome in outcomes:
             self._pass_on(outcome)

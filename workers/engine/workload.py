@@ -30,8 +30,9 @@ class Workload:
         """Notes how many renders shared a step: several in the AR stage, usually one in the DiT stage."""
         self._num_together = max(self._num_together, num_renders)
 
-    def note_step(self, took_s: float) -> None:
-        self._step_s += (took_s - self._step_s) * (_NEW if self._step_s else 1.0)
+    def note_steps(self, num_steps: int, took_s: float) -> None:
+        """Notes that the engine did `num_steps` steps of its renders in `took_s` seconds."""
+        self._step_s += (took_s / num_steps - self._step_s) * (_NEW if self._step_s else 1.0)
 
     def want(self, progress: Mapping[RenderId, Progress]) -> Demand:
         """Returns the engine's demand for its device: its most urgent class, and the seconds until all its renders

@@ -14,12 +14,9 @@ from shared.errors import Misconfigured
 from shared.jobs.token_grid import Prior
 from shared.settings.settings import Settings
 from tests.workers.ar.claims import an_engine, finish
-from tests.workers.ar.test_fixed_step import EDITS, ROWS
-from workers.ar.engine import ArEngine
+from tests.workers.ar.test_decode_loop import EDITS, a_fixed_engine
 from workers.ar.main import refuse_without_fp8
-from workers.ar.model.fixed_step import FixedStep
 from workers.ar.model.loading import ArModel, load_ar_model
-from workers.ar.model.step_kernels import torch_kernels
 from workers.ar.sequence import ArSequence
 from workers.device import fp8_linear
 from workers.device.fp8_linear import FP8, MAX_FP8, Fp8Linear, to_fp8
@@ -33,14 +30,6 @@ GPU = Placement(torch.device("cuda", 0), torch.bfloat16)
 @pytest.fixture(scope="module")
 def fp8_model(tiny_checkpoint: Path) -> ArModel:
     return load_ar_model(str(tiny_checkpoint), CPU, torch.float32, in_fp8=True)
-
-
-def a_fixed_engine(model: ArModel) -> ArEngine:
-    """Returns an engine whose steps always compute the same number of rows, as on a GPU."""
-    engine = an_engine(model, max_sequences=ROWS)
-    memory = engine._runner.memory
-    engine._decode = FixedStep(model, memory, torch_kernels(model, memory), ROWS)
-    return engine
 
 
 def test_only_the_matrices_of_the_text_models_layers_are_in_fp8(ar_model: ArModel, fp8_model: ArModel) -> None:
@@ -98,7 +87,11 @@ def logits_of(model: ArModel) -> Tensor:
     sequences: list[ArSequence] = [engine._work[claim.render_id].sequence for claim in EDITS]
     for sequence in sequences:
         sequence.tokens = [7]  # the same input, whatever was sampled
-    return engine._runner.decode(sequences)
+    loop = engine._decode
+    with torch.inference_mode():
+        loop._inputs.write(sequences)
+        inputs = loop._inputs.inputs
+        return loop._decoder.decode(inputs.token_ids, inputs.starts, inputs.lengths)
 
 
 def test_logits_differ_by_a_tenth_of_their_spread(ar_model: ArModel, fp8_model: ArModel) -> None:

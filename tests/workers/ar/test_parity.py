@@ -1,9 +1,12 @@
-"""Token grids equal the reference's for the same seed, all rendered in one mixed batch."""
+"""Token grids equal those of the unchanged reference for the same seed, all rendered in one mixed batch. For that the
+engine takes its random numbers from torch's generators.
+"""
 
 import pytest
 
 from tests.fixtures.reference import Reference
-from tests.workers.ar.claims import a_claim, an_engine, finish, images_of
+from tests.workers.ar.claims import a_claim, finish, images_of
+from tests.workers.ar.torch_noise import an_engine_with_torch_noise
 from workers.ar.model.loading import ArModel
 
 CLAIMS = [
@@ -19,7 +22,7 @@ CLAIMS = [
 
 @pytest.fixture(scope="module")
 def ends(ar_model: ArModel) -> dict[str, object]:
-    return dict(finish(an_engine(ar_model), CLAIMS))
+    return dict(finish(an_engine_with_torch_noise(ar_model), CLAIMS))
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.render_id)
@@ -31,4 +34,4 @@ def test_the_prior_equals_the_references(
     for name in ("temperature", "top_p"):
         if asked := getattr(claim.settings, name):
             monkeypatch.setattr(config, name, asked)
-    assert ends[claim.render_id] == glm_reference.prior(claim.settings, claim.seed, images_of(claim))
+    assert ends[claim.render_id] == glm_reference.prior_of_torch(claim.settings, claim.seed, images_of(claim))

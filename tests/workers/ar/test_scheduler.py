@@ -6,11 +6,12 @@ from hypothesis import strategies as st
 
 from shared.errors import RenderFailed
 from shared.geometry import CODEBOOK_SIZE, GridSize
+from shared.jobs.spec import Priority
 from shared.jobs.token_grid import TokenGrid
 from tests.workers.ar.claims import a_claim
 from workers.ar.guard import TOKENS_PER_DISTINCT_CODE, is_degenerate
 from workers.ar.kv_allocator import Extent, KvAllocator
-from workers.ar.scheduler import PREFILL_CHUNK, Scheduler
+from workers.ar.scheduler import PATIENCE_STEPS, PREFILL_CHUNK, Scheduler
 from workers.ar.sequence import ArSequence
 
 CAPACITY = 2_000
@@ -84,6 +85,40 @@ def test_a_short_prompt_does_not_wait_for_all_of_a_long_one() -> None:
     long.num_prefilled = PREFILL_CHUNK
     scheduler.add(short)
     assert scheduler.next_batch().prefill == [short]
+
+
+def test_a_step_decodes_tokens_until_a_row_ends_and_only_one_beside_a_prefill() -> None:
+    scheduler = Scheduler(KvAllocator(100 * CAPACITY), 16)
+    short, long, new = a_sequence("short"), a_sequence("long", 512), a_sequence("new")
+    for sequence in (short, long):
+        scheduler.add(sequence)
+    assert scheduler.next_batch().most_tokens == 1
+    for sequence in (short, long):
+        sequence.num_prefilled = 9
+    assert scheduler.next_batch().most_tokens == short.num_tokens_total
+    short.tokens += [1] * 50
+    assert scheduler.next_batch().most_tokens == short.num_tokens_total - 50
+    scheduler.add(new)
+    assert scheduler.next_batch().most_tokens == 1
+    scheduler.remove(new.render_id)
+    scheduler.remove(short.render_id)
+    assert scheduler.next_batch().most_tokens == long.num_tokens_total
+
+
+def test_waits_are_counted_in_tokens_however_many_a_step_decodes() -> None:
+    """A render of the class `batch` rises after 4,096 decode steps, also if the engine did 8 of them at a time."""
+    scheduler = Scheduler(KvAllocator(CAPACITY), 1)
+    bulk = ArSequence(a_claim("bulk", priority=Priority.BATCH), tuple(range(10)), 0)
+    running, person = a_sequence("running"), ArSequence(a_claim("person"), tuple(range(10)), 1)
+    scheduler.add(running)
+    scheduler.next_batch()
+    scheduler.add(bulk)
+    for _ in range(PATIENCE_STEPS // 8):
+        scheduler.next_batch()
+        scheduler.count_tokens(8)
+    scheduler.add(person)
+    scheduler.remove(running.render_id)
+    assert scheduler.next_batch().to_place == [bulk]
 
 
 def test_siblings_wait_for_the_first_prefill_and_then_copy_it() -> None:

@@ -14,7 +14,7 @@ from tests.workers.engine.fakes import FakeStepper, a_claim
 from workers.engine.drain import drain
 from workers.engine.places import Places
 from workers.engine.slots import Slots
-from workers.engine.step_times import StepTimes
+from workers.engine.step_times import StepTimes, most_steps
 from workers.engine.stepper import Outcome, Unfinished
 from workers.engine.thread import EngineThread
 from workers.engine.watchdog import Watchdog
@@ -170,20 +170,41 @@ def times() -> StepTimes:
     return StepTimes()
 
 
+def progress(**done: int) -> dict[RenderId, Progress]:
+    return {RenderId(name): Progress(number, 100) for name, number in done.items()}
+
+
 def test_a_render_is_timed_by_the_steps_it_was_in(times: StepTimes) -> None:
     a, b = RenderId("a"), RenderId("b")
-    times.note([a], 1.0, [a, b])
-    times.note([a], 3.0, [a, b])
+    times.note([a], 1.0, progress(), progress(a=1, b=0))
+    times.note([a], 3.0, progress(a=1, b=0), progress(a=2, b=0))
     assert (times.seconds_a_step(a), times.seconds_a_step(b)) == (2.0, None)
-    times.note([b], 5.0, [b])
+    times.note([b], 5.0, progress(a=2, b=0), progress(b=1))
     assert (times.seconds_a_step(a), times.seconds_a_step(b)) == (None, 5.0)
+
+
+def test_a_step_of_the_engine_that_did_several_of_a_render_counts_as_several(times: StepTimes) -> None:
+    a, b = RenderId("a"), RenderId("b")
+    times.note([a, b], 1.0, progress(a=10), progress(a=10, b=0))  # only prepares both
+    times.note([a, b], 8.0, progress(a=10, b=0), progress(a=18, b=8))
+    assert (times.seconds_a_step(a), times.seconds_a_step(b)) == (1.0, 1.0)
+    times.note([a, b], 4.0, progress(a=18, b=8), progress(a=0, b=12))  # a starts over
+    assert times.seconds_a_step(a) == pytest.approx(13 / 10)
+    assert times.seconds_a_step(b) == 1.0
+
+
+def test_the_steps_of_renders_that_have_ended_are_the_rest_of_theirs() -> None:
+    assert most_steps(progress(a=92, b=0), progress(a=96, b=4, c=0)) == 4
+    assert most_steps(progress(a=92, b=0), progress(b=7)) == 7
+    assert most_steps(progress(a=92), progress()) == 8
+    assert most_steps(progress(), progress()) == 1
 
 
 def test_the_mean_of_all_steps_stays_until_the_next_step(times: StepTimes) -> None:
     assert times.mean_s == 0.0
-    a, b = RenderId("job:0000"), RenderId("job:0001")
-    times.note({a}, 1.0, {a, b})
-    times.note({a, b}, 4.0, {a, b})
+    a, b = RenderId("a"), RenderId("b")
+    times.note({a}, 1.0, progress(a=0, b=0), progress(a=1, b=0))
+    times.note({a, b}, 4.0, progress(a=1, b=0), progress(a=2, b=1))
     assert times.mean_s == pytest.approx(3.0)
-    times.note(set(), 0.0, set())
+    times.note(set(), 0.0, progress(a=2, b=1), progress())
     assert times.mean_s == pytest.approx(3.0)

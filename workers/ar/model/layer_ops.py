@@ -1,6 +1,7 @@
 """The operations of a decoder layer except its attention, in torch.
 
-This is the form for CPUs and for prefills. `workers/ar/kernels/fused_ops.py` has the same operations as Triton kernels.
+`workers/ar/kernels/fused_ops.py` has the same operations as Triton kernels. A worker uses one of the two
+forms, for prefills and for decode steps.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Runs the AR model for the engine: takes prompts and returns logits.
+"""Prepares sequences for decoding: writes their rotary tables, and computes the keys and values of their prompts.
 
 It knows no queue, no scheduling and no randomness.
 """
@@ -6,12 +6,9 @@ It knows no queue, no scheduling and no randomness.
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
-from workers.ar.model.attention import RowAttention
 from workers.ar.model.decoder import Decoder
 from workers.ar.model.kv_memory import KvMemory
-from workers.ar.model.layer_ops import TorchOps
 from workers.ar.model.loading import ArModel
 from workers.ar.model.positions import Position
 from workers.ar.scheduler import PREFILL_CHUNK
@@ -19,19 +16,17 @@ from workers.ar.sequence import ArSequence
 
 
 class ArRunner:
-    """Owns the KV memory and runs prefills and decode steps on it.
+    """Prefills prompts into the KV memory.
 
     A prompt is prefilled in chunks of a fixed size, counted from the sequence's first token. So the chunks never depend
     on the load.
     """
 
-    def __init__(self, model: ArModel, num_kv_tokens: int) -> None:
+    def __init__(self, model: ArModel, memory: KvMemory, decoder: Decoder) -> None:
         self._network = model.network
         self._device = model.device
-        self.memory = _allocate(model, num_kv_tokens)
-        text = model.network.config.text_config
-        ops = TorchOps(self.memory, text.num_attention_heads, text.rms_norm_eps)
-        self._decoder = Decoder(model.network, self.memory, RowAttention(self.memory), ops)
+        self._decoder = decoder
+        self.memory = memory
 
     @torch.inference_mode()
     def place(self, sequence: ArSequence, positions: Sequence[Position]) -> None:
@@ -54,7 +49,8 @@ class ArRunner:
         done = sequence.num_prefilled
         count = min(PREFILL_CHUNK, sequence.num_to_prefill)
         token_ids = torch.tensor(sequence.prompt[done : done + count], device=self._device)
-        self._decoder.prefill(token_ids, sequence.extent.start, sequence.extent.start + done)
+        with torch.cuda.device_of(token_ids):  # type: ignore[no-untyped-call]  # Triton uses the current GPU
+            self._decoder.prefill(token_ids, sequence.extent.start, sequence.extent.start + done)
         sequence.num_prefilled += count
 
     @torch.inference_mode()
@@ -68,16 +64,6 @@ class ArRunner:
         self.memory.copy(source.extent, target.extent, source.num_prefilled)
         target.num_prefilled = source.num_prefilled
 
-    @torch.inference_mode()
-    def decode(self, sequences: Sequence[ArSequence]) -> Tensor:
-        """Runs a decode step for the sequences and returns their logits (rows, vision vocabulary).
-
-        Only a CPU worker uses this method. A GPU worker uses `FixedStep`.
-        """
-        fed = [(sequence.next_input, *seen_tokens(sequence)) for sequence in sequences]
-        token_ids, starts, lengths = torch.tensor(fed, device=self._device).unbind(1)
-        return self._decoder.decode(token_ids, starts, lengths)
-
 
 def kv_bytes_per_token(model: ArModel) -> int:
     """Returns the bytes of the keys and values of one token in all layers: 40 KiB for the full model in bfloat16."""
@@ -87,17 +73,8 @@ def kv_bytes_per_token(model: ArModel) -> int:
     return int(2 * config.num_hidden_layers * config.num_key_value_heads * head_size * item_size)
 
 
-def seen_tokens(sequence: ArSequence) -> tuple[int, int]:
-    """Returns the range of KV memory to which the sequence attends in its next step: the first token and the number of
-    tokens.
-
-    The step itself writes the last of these tokens.
-    """
-    assert sequence.extent
-    return sequence.extent.start, sequence.next_position + 1
-
-
-def _allocate(model: ArModel, num_tokens: int) -> KvMemory:
+def allocate_kv_memory(model: ArModel, num_tokens: int) -> KvMemory:
+    """Allocates KV memory for `num_tokens` tokens on the model's device."""
     config = model.network.config.text_config
     rotary = model.network.model.language_model.rotary_emb
     return KvMemory(

@@ -21,9 +21,10 @@ from transformers import GlmImageConfig, GlmImageForConditionalGeneration
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from workers.ar.model.fixed_step import FixedStep
+from workers.ar.model.decode_loop import DecodeLoop
+from workers.ar.model.decoder import Decoder
 from workers.ar.model.loading import ArModel, Sampling, prepare
-from workers.ar.model.runner import ArRunner
+from workers.ar.model.runner import allocate_kv_memory
 from workers.ar.model.step_kernels import triton_kernels
 
 NUM_ROWS = 32
@@ -81,13 +82,15 @@ def a_model(num_layers: int, *, in_fp8: bool) -> ArModel:
 def launches(num_layers: int, target: GPUTarget, *, in_fp8: bool = False) -> Launches:
     """Returns the launches of one decode step."""
     model = a_model(num_layers, in_fp8=in_fp8)
-    memory = ArRunner(model, 4096).memory
-    step = FixedStep(model, memory, triton_kernels(model, memory, NUM_ROWS), NUM_ROWS)
+    memory = allocate_kv_memory(model, 4096)
+    kernels = triton_kernels(model, memory, NUM_ROWS)
+    decoder = Decoder(model.network, memory, kernels.attention, kernels.ops)
+    loop = DecodeLoop(model, memory, decoder, kernels, NUM_ROWS, is_fixed=True)
     found = Launches()
     triton.runtime.driver.set_active(a_driver(target))
     triton.knobs.runtime.jit_cache_hook = found.hook
     with torch.no_grad(), found:
-        step._eager()
+        loop.compute()
     triton.knobs.runtime.jit_cache_hook = None
     return found
 

@@ -25,7 +25,7 @@ from workers.ar.model.loading import Sampling
 from workers.ar.model.row_sampling import TorchSampling
 from workers.ar.model.step_inputs import Inputs
 from workers.ar.noise import CounterNoise
-from workers.ar.sampler import NOT_A_NUMBER
+from workers.ar.sampler import NOT_A_NUMBER, choose_kept
 from workers.device.fp8_linear import Fp8Linear, to_fp8
 
 EPS = 1e-5
@@ -199,6 +199,37 @@ def whole_step() -> None:
     close(with_kernels, plain.decode(token_ids, starts, lengths))
 
 
+def prefill_and_steps(dtype: torch.dtype) -> None:
+    """The first layer's keys and values of a prompt: the same bits whether a prefill or decode steps compute them.
+
+    Keys and values only select normed values here, because products with a matrix round by the number of rows.
+    """
+    heads, kv_heads, head_size, length, start = 4, 2, 16, 6, 3
+    network = a_network(heads * head_size, heads, kv_heads, head_size, num_layers=1)
+    text, lm_head = network.model.language_model, network.lm_head
+    selected = torch.eye(heads * head_size).repeat(2, 1)
+    text.layers[0].self_attn.qkv_proj.weight.copy_(selected)
+    text.layers[0].self_attn.qkv_proj.bias.zero_()
+    for part in (
+        text.embed_tokens,
+        lm_head,
+        *vars(text.layers[0].self_attn).values(),
+        *vars(text.layers[0].mlp).values(),
+    ):
+        part.to(dtype)
+    for norm in (text.norm, *(value for name, value in vars(text.layers[0]).items() if name.endswith("norm"))):
+        norm.weight = norm.weight.to(dtype)
+    memory = a_memory(dtype, kv_heads=kv_heads, head_size=head_size, tokens=16)
+    decoder = Decoder(network, memory, SplitAttention(memory, 1, heads), FusedOps(memory, heads, EPS))
+    tokens = torch.arange(1, 1 + length)
+    decoder.prefill(tokens, start, start)
+    prefilled = memory.entries[0, start : start + length].clone()
+    memory.entries[0, start : start + length] = 0
+    for index in range(length):
+        decoder.decode(tokens[index : index + 1], torch.tensor([start]), torch.tensor([index + 1]))
+    assert memory.entries[0, start : start + length].equal(prefilled), "a prefill rounds in another way than a step"
+
+
 def sampling(num_rows: int, num_codes: int, spread: float, top_p: float | None, dtype: torch.dtype) -> None:
     """Rows with settings of their own."""
     vocabulary = num_codes + 5
@@ -206,9 +237,18 @@ def sampling(num_rows: int, num_codes: int, spread: float, top_p: float | None, 
     logits[:, num_codes:] = 100.0  # these are no codes
     inputs = an_input(num_rows, top_p)
     settings = Sampling(temperature=1.0, top_k=vocabulary, top_p=1.0, num_codes=num_codes)
-    plain = TorchSampling(settings, vocabulary, torch.device("cpu"))(logits, inputs)
+    plain = TorchSampling(settings, CounterNoise(num_codes, torch.device("cpu")), choose_kept)(logits, inputs)
     assert FusedSampling(num_codes)(logits, inputs).equal(plain)
     assert int(plain.max()) < num_codes
+
+
+def tied_logits(num_levels: int) -> None:
+    """Few different logits, so that many codes are equally likely, also at the limit of top-p."""
+    num_codes = 100
+    logits, inputs = torch.randint(num_levels, (8, num_codes)).float(), an_input(8, None)
+    settings = Sampling(temperature=1.0, top_k=num_codes, top_p=1.0, num_codes=num_codes)
+    plain = TorchSampling(settings, CounterNoise(num_codes, torch.device("cpu")), choose_kept)(logits, inputs)
+    assert FusedSampling(num_codes)(logits, inputs).equal(plain)
 
 
 def rows_without_numbers() -> None:
@@ -220,7 +260,7 @@ def rows_without_numbers() -> None:
 
 
 def an_input(num_rows: int, top_p: float | None) -> Inputs:
-    integers = torch.randint(2**53, (5, num_rows))
+    integers = torch.randint(2**53, (6, num_rows))
     temperature = torch.rand(num_rows, dtype=torch.float64) + 0.5
     random_top_p = torch.rand(num_rows, dtype=torch.float64)
     return Inputs(*integers, temperature, random_top_p if top_p is None else torch.full_like(temperature, top_p))
@@ -229,7 +269,7 @@ def an_input(num_rows: int, top_p: float | None) -> Inputs:
 def equal_logits() -> None:
     """All codes are equally likely, so all are kept whatever top-p is, and the noise alone decides."""
     logits, inputs = torch.zeros(3, 20), an_input(3, 0.01)
-    kept = CounterNoise(20, torch.device("cpu")).variates(inputs.seeds.unsqueeze(1), inputs.steps.unsqueeze(1))
+    kept = CounterNoise(20, torch.device("cpu")).variates(inputs.seeds, inputs.steps)
     assert FusedSampling(20)(logits, inputs).equal(kept.argmin(1))
 
 
@@ -252,10 +292,12 @@ def checks() -> dict[str, list[Callable[[], None]]]:
             partial(sampling, 2, 16384, 3.0, None, torch.bfloat16),
             *(partial(sampling, 6, 100, spread, None, dtype) for spread in (1.0, 6.0) for dtype in DTYPES[:2]),
             *(partial(sampling, 4, 257, 2.0, top_p, torch.float32) for top_p in (1e-6, 0.999, 1.0)),
+            *(partial(tied_logits, num_levels) for num_levels in (2, 5)),
             rows_without_numbers,
             equal_logits,
         ],
         "whole_step": [whole_step],
+        "prefill": [partial(prefill_and_steps, dtype) for dtype in DTYPES[:2]],
     }
 
 

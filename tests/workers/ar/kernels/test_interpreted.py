@@ -29,7 +29,9 @@ def errors() -> dict[str, str | None]:
 
 
 @pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed: make test installs it on Linux")
-@pytest.mark.parametrize("check", ["attention", "norms", "silu_mul", "fp8", "rotation", "sampling", "whole_step"])
+@pytest.mark.parametrize(
+    "check", ["attention", "norms", "silu_mul", "fp8", "rotation", "sampling", "whole_step", "prefill"]
+)
 def test_kernels_compute_what_torch_does_and_each_row_apart_from_the_others(
     errors: dict[str, str | None], check: str
 ) -> None:
