@@ -90,7 +90,12 @@ RENDERS = _STAGE.counter(
 RENDER_SECONDS = _STAGE.histogram(
     "render_seconds", "Time from the claim of a render until its outcome is stored", _RENDER, ("stage",)
 )
-ENGINE_STEP_SECONDS = _STAGE.histogram("engine_step_seconds", "Duration of a step of the engine", _STEP, ("stage",))
+ENGINE_STEP_SECONDS = _STAGE.histogram(
+    "engine_step_seconds",
+    "Duration of a step of the engine; in AR it decodes up to 8 tokens of each render",
+    _STEP,
+    ("stage",),
+)
 ENGINE_OCCUPANCY = _STAGE.gauge("engine_occupancy", "Share of the worker's slots that are in use, 0 to 1", ("stage",))
 ENGINE_SLOTS = _STAGE.gauge("engine_slots", "Slots of this worker: the renders that it can hold at once", ("stage",))
 KV_USED_RATIO = _AR.gauge("kv_used_ratio", "Share of the KV cache memory that is reserved, 0 to 1", is_known=False)
