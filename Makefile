@@ -3,26 +3,28 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-SUITE := not measured and not prometheus and not studio and not deploy and not containers
+SUITE := not measured and not long and not prometheus and not studio and not deploy and not containers
 TEST_PROCESSES ?= $(or $(shell nproc 2>/dev/null | awk '{print int($$1 * 3 / 2 + 0.5)}'),auto)
-MEASURED := tests/attack tests/workers/delivery -m measured
+# Only the files with such tests: to import all others would take as long as some of them.
+MEASURED = $(shell grep -rl --include="test_*.py" "mark\.measured" tests) -m measured
 once_more = { test $$? = 1 && $(BIN)/python -m pytest --numprocesses 0 --last-failed --last-failed-no-failures none $(1); }
 
 .DEFAULT_GOAL := help
 # Bytecode is kept even where a container image says otherwise: hundreds of processes would compile the same modules.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup demo train-demo up test attack fuzz check check-code check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-cost bench-schedule bench-dispatch bench-store bench-metrics eval-demo chaos images sbom lock test-containers test-clients test-studio test-upgrade screenshots clean
+.PHONY: help setup demo train-demo up test test-long attack fuzz check check-types check-code check-deploy check-observability format docs bench-api bench-ar bench-ar-steps bench-dit bench-e2e bench-held bench-restart bench-webhooks bench-batch bench-fairness bench-autoscale bench-cost bench-schedule bench-dispatch bench-store bench-metrics eval-demo chaos images sbom lock test-containers test-clients test-studio test-upgrade screenshots clean
 
 help: ## show this help
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(VENV)/.installed ## create .venv and install everything into it
 
+# pip would compile all 19,000 modules, one after the other, for a minute. Python compiles those that are imported.
 $(VENV)/.installed: pyproject.toml
 	@echo "Setting up $(VENV) (torch and Triton alone are about 400 MB; a few minutes on a first run)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --editable '.[api,workers,local,eval,otel,c2pa]' --group dev
+	$(BIN)/python -m pip install --no-compile --editable '.[api,workers,local,eval,otel,c2pa]' --group dev
 	@touch $@
 
 demo: setup ## render examples/prompts.jsonl through the whole service into out/demo
@@ -39,10 +41,13 @@ up: setup ## start the whole service on this machine and keep it running
 # A test that fails in parallel is repeated alone, because a busy machine of two cores sometimes exceeds a timeout.
 # Many tests wait for processes, so three of them at once keep two cores busy.
 test: setup ## run the whole test suite; failed tests run once more, alone
-	$(BIN)/python -m pip install --quiet --group kernels
+	$(BIN)/python -m pip install --quiet --no-compile --group kernels
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder -m '$(SUITE)' || $(call once_more,tests -m '$(SUITE)')
 	$(BIN)/python -m pytest --numprocesses 0 $(MEASURED) || $(call once_more,$(MEASURED))
 	@$(BIN)/python -m tests.missing
+
+test-long: setup ## run the cases that `make test` leaves out because they take long (ten minutes)
+	$(BIN)/python -m pytest -m long --numprocesses 0
 
 attack: setup ## run every attack and machine failure that the docs list, against a service on loopback
 	$(BIN)/python -m pytest -m attack --numprocesses 0
@@ -52,12 +57,14 @@ fuzz: setup ## send generated and mutated requests for a long time: FUZZ_REQUEST
 		$(BIN)/python -m pytest tests/api/server/test_raw_requests.py tests/api/service/test_schemathesis.py --numprocesses 0
 
 check: setup ## run ruff, mypy and import contracts, and check the files of docker/ and deploy/
-	$(MAKE) --jobs 2 check-code check-deploy
+	$(MAKE) --jobs 2 check-types check-code check-deploy
+
+check-types: setup
+	$(BIN)/mypy
 
 check-code: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 check-deploy: setup ## check docker/ and deploy/ with Helm, Kubernetes' schemas, KEDA's models, hadolint, Compose and yamllint
