@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
@@ -34,8 +35,9 @@ from shared.store.core.fault_counts import FaultCounts
 
 pytestmark = pytest.mark.attack
 
-# `make fuzz` draws more.
+# `make fuzz` draws more, and tries all boundaries of every operation instead of every fourth.
 NUM_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2"))
+BOUNDARY_STEP = 1 if "FUZZ_EXAMPLES" in os.environ else 4
 # What a schema cannot tell: which addresses may be called, which pictures can be read, which sizes go together, which
 # names a kind of pause has, which characters can be printed, which files there are, what this service was set up for,
 # which fields of a bucket belong together.
@@ -168,16 +170,26 @@ def called(case: Case) -> None:
     check(case.call(), case)
 
 
+def keep_some_boundaries(test: Any, first: int) -> int:
+    """Leaves every `BOUNDARY_STEP`-th of the test's examples and boundaries, from `first` on; returns how many."""
+    kept = test.hypothesis_explicit_examples[first % BOUNDARY_STEP :: BOUNDARY_STEP]
+    test.hypothesis_explicit_examples = kept
+    return len(kept)
+
+
 def test_every_request_is_answered_as_described(schema: BaseSchema) -> None:
     """Examples, boundaries and draws of every operation, of requests that are right and of such that are wrong."""
-    failed = []
+    failed, num_operations, num_boundaries = [], 0, 0
     for found in get_all_tests(schema=schema, test_func=called, settings=bounded, given_kwargs={}):
         _, test = found.ok()
+        num_boundaries += keep_some_boundaries(test, num_operations)
+        num_operations += 1
         try:
             test()
         except FailureGroup as error:
             failed.append(str(error))
     assert not failed, "\n".join(failed)
+    assert num_boundaries > 2 * num_operations > 200
 
 
 def test_requests_that_follow_each_other_are_answered_as_described(schema: BaseSchema) -> None:

@@ -16,7 +16,8 @@ from shared.store.jobs.jobs import JobStore
 from tests.workers.batches.shop import Json, Shop, a_line, jsonl
 
 ENDS = ("failed", "completed", "expired", "cancelled")
-LINES = jsonl([a_line(0), a_line(1), a_line(2, size="1x1"), *map(a_line, range(3, 9))])
+NUM_LINES = 5  # each line adds writes to die after, and each of those takes a batch of its own
+LINES = jsonl([a_line(0), a_line(1), a_line(2, size="1x1"), *map(a_line, range(3, NUM_LINES))])
 WRITES = [(ObjectStore, "put"), (ObjectStore, "copy"), (ObjectWriter, "_finish"), (JobStore, "submit_lines")]
 
 
@@ -72,7 +73,7 @@ def lived(shop: Shop, dying: Dying, change: Callable[[Json], object]) -> Json:
         found = shop.batch(batch)
         if found["status"] in ENDS:
             return found
-        shop.render(3)
+        shop.render(2)
     raise AssertionError("it does not end")
 
 
@@ -80,8 +81,8 @@ def audit(shop: Shop, batch: Json) -> None:
     """Every line has one result, in one of the two files, and one job at most."""
     output, errors = shop.lines_of(batch["output_file_id"]), shop.lines_of(batch["error_file_id"])
     told = Counter(line["custom_id"] for line in (*output, *errors))
-    assert told == dict.fromkeys((f"line-{number}" for number in range(9)), 1)
-    assert batch["request_counts"] == {"total": 9, "completed": len(output), "failed": len(errors)}
+    assert told == dict.fromkeys((f"line-{number}" for number in range(NUM_LINES)), 1)
+    assert batch["request_counts"] == {"total": NUM_LINES, "completed": len(output), "failed": len(errors)}
     assert batch["num_released"] == 0
     assert Counter(line["custom_id"] for line in shop.results(batch)) == told
     jobs = [line["job_id"] for line in (*output, *errors) if line["job_id"]]
@@ -99,7 +100,7 @@ def test_a_crash_after_any_write_changes_nothing(shop: Shop, monkeypatch: pytest
     for at in count():
         dying.lives_until(at)
         batch = lived(shop, dying, lambda _: None)
-        assert (batch["status"], batch["request_counts"]["completed"]) == ("completed", 8)
+        assert (batch["status"], batch["request_counts"]["completed"]) == ("completed", NUM_LINES - 1)
         audit(shop, batch)
         if not dying.has_died:
             break
@@ -137,4 +138,4 @@ def test_files_that_a_retry_makes_worthless_go_with_its_end(shop: Shop, monkeypa
     found = shop.batch(batch)
     assert found["status"] == "completed"
     assert {shop.http.get(f"/v1/files/{file}").status_code for file in former} == {404}
-    assert len(shop.lines_of(found["output_file_id"])) + len(shop.lines_of(found["error_file_id"])) == 9
+    assert len(shop.lines_of(found["output_file_id"])) + len(shop.lines_of(found["error_file_id"])) == NUM_LINES

@@ -83,7 +83,7 @@ def test_condition_pictures_and_their_vq_ids_are_seen(
 
 
 def test_another_prompt_changes_nearly_all_tokens(glm_reference: Reference) -> None:
-    settings = RenderSettings(prompt="a red kite over the sea", width_px=512, height_px=512)
+    settings = RenderSettings(prompt="a red kite over the sea", width_px=SIZE, height_px=SIZE)
     kite = np.array(glm_reference.prior(settings, 0).grid.tokens)
     bread = np.array(glm_reference.prior(settings.model_copy(update={"prompt": "rye bread"}), 0).grid.tokens)
     assert (kite != bread).mean() > 0.9

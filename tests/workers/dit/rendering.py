@@ -9,14 +9,20 @@ from PIL import Image
 
 from shared.jobs.leases import Claim
 from shared.jobs.token_grid import Prior, TokenGrid
+from workers.dit.model.denoise_state import DenoiseState
 from workers.dit.model.runner import DitRunner
 
 
-def render(runner: DitRunner, claim: Claim, images: Sequence[Image.Image] = ()) -> Image.Image:
+def denoise(runner: DitRunner, claim: Claim, images: Sequence[Image.Image] = ()) -> DenoiseState:
+    """Returns the state after the last step, without the slow decode."""
     state = runner.start(claim, images)
     while not state.is_done:
         runner.denoise_step(state)
-    return runner.decode(state)
+    return state
+
+
+def render(runner: DitRunner, claim: Claim, images: Sequence[Image.Image] = ()) -> Image.Image:
+    return runner.decode(denoise(runner, claim, images))
 
 
 def reference_render(pipeline: GlmImagePipeline, claim: Claim, images: Sequence[Image.Image] = ()) -> Image.Image:

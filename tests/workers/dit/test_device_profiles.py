@@ -14,6 +14,7 @@ from shared.errors import Misconfigured
 from shared.jobs.spec import Quality
 from shared.settings.settings import Settings
 from tests.workers.dit.claims import make_claim
+from tests.workers.dit.rendering import denoise
 from workers.device.placement import Placement
 from workers.dit.device_profiles import CPU, Capability, profile_of
 from workers.dit.model import choosing
@@ -184,10 +185,7 @@ def test_exact_never_uses_the_blocks_in_fp8(model: DitModel, quality: Quality) -
         block.register_forward_pre_hook(lambda *_, name=name: used.add(name))  # type: ignore[misc]
         for name, block in blocks.items()
     ]
-    runner = DitRunner(model)
-    state = runner.start(make_claim(quality=quality), [])
-    while not state.is_done:
-        runner.denoise_step(state)
+    denoise(DitRunner(model), make_claim(quality=quality))
     for hook in hooks:
         hook.remove()
     assert used == {"checkpoint" if quality is Quality.EXACT else "fp8"}

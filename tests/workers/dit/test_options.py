@@ -12,7 +12,7 @@ from shared.errors import Misconfigured
 from shared.settings.settings import Settings
 from tests.fixtures.pictures import photo_like
 from tests.workers.dit.claims import make_claim
-from tests.workers.dit.rendering import largest_difference, render
+from tests.workers.dit.rendering import denoise, largest_difference, render
 from workers.device.placement import Placement
 from workers.dit.main import _may_batch
 from workers.dit.model import options as module
@@ -84,11 +84,11 @@ def test_after_a_warm_up_no_size_and_no_prompt_is_compiled_anew(model: DitModel)
     photos = [photo_like(512, 576, seed=3), photo_like(576, 512, seed=4), photo_like(512, 512, seed=5)]
     with torch.compiler.set_stance("fail_on_recompile"):
         for guidance in (1.5, 1.0):
-            render(runner, make_claim(width=320, height=256, guidance=guidance, prompt='three "words", not two'))
+            denoise(runner, make_claim(width=320, height=256, guidance=guidance, prompt='three "words", not two'))
             for num_images, prompt in ((1, "a wave"), (1, QUOTED), (2, QUOTED), (3, "a wave")):
                 images = photos[:num_images]
                 claim = make_claim(width=256, height=384, guidance=guidance, prompt=prompt, images=images)
-                render(runner, claim, images)
+                denoise(runner, claim, images)
 
 
 @pytest.mark.parametrize(
