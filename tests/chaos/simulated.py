@@ -25,7 +25,7 @@ EVERYBODY = (*REACHING, *STORES)
 def short_plan(seed: int) -> Plan:
     """Every kind of fault, within a minute: leases are short and outages too."""
     pace = Pace(gap_s=1.0, lease_ttl_s=3.0, outage_s=5.0, silence_s=(1.0, 6.0))
-    return _plan(seed, 16, pace, settle_s=60.0)
+    return _plan(seed, 12, pace, settle_s=60.0)
 
 
 def silent_plan(seed: int, roles: Sequence[str], bounds_s: tuple[float, float], settle_s: float) -> Plan:

@@ -1,4 +1,7 @@
-"""Kills while real engines with a small model load and draw: every picture equals the reference."""
+"""Kills while real engines with a small model load and draw: every picture equals the reference.
+
+`tests.service.test_small_checkpoint` kills workers that draw in `make test`; this is for `make test-long`.
+"""
 
 import io
 from functools import cache
@@ -19,6 +22,7 @@ _SEED = 5  # its first four requests are of four sizes, and of five pictures in 
 
 
 @pytest.mark.attack
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_kills_while_models_load_and_while_they_draw_change_no_picture(
     tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path, glm_reference: Reference
