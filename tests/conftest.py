@@ -33,5 +33,6 @@ pytest_plugins = [
     "tests.attack.report",
     "tests.fixtures.buckets",
     "tests.fixtures.checkpoint",
+    "tests.fixtures.scheduling",
     "tests.fixtures.servers",
 ]

@@ -5,7 +5,7 @@ Jobs go through the API, and batches through `gridpress batch run`.
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -14,40 +14,17 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from cli.client import Client
-from cli.demo.service import service
 from cli.main import main
 from shared.jobs.spec import OutputFormat, RenderSettings
 from shared.jobs.token_grid import Prior
 from tests.api.pictures import data_url, png
 from tests.cli.batch.conftest import pictures, results, write_lines
 from tests.fixtures.labels import GENERATED, aigc_of, source_type_of
-from tests.workers.delivery.content.hooks import SECRET, FakeHook, hooking
+from tests.workers.delivery.content.hooks import FakeHook
 from workers.simulate.picture import simulated_grid, simulated_picture
 
 PROMPT = "a red kite"
 SMALL = ("--size", "256x256", "--steps", "4", "--seed", "100")
-
-
-@pytest.fixture(scope="module")
-def hook() -> Iterator[FakeHook]:
-    """Reads the text in pictures."""
-    with hooking((200, b'{"text": "OPER"}')) as known:
-        yield known
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory, hook: FakeHook) -> Iterator[str]:
-    hooks = {
-        "TEXT_READER": "hook",
-        "TEXT_HOOK_URL": hook.url,
-        "CONTENT_HOOK_SECRET": SECRET,
-        "EGRESS_ALLOW": "127.0.0.1",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in hooks.items():
-            patch.setenv(f"GRIDPRESS_{name}", value)
-        with service(tmp_path_factory.mktemp("service"), "simulate:ar=0,dit=0") as address:
-            yield address
 
 
 def submit(url: str, **fields: object) -> dict[str, object]:
@@ -215,17 +192,24 @@ def test_lines_that_fail_are_listed_and_the_rest_is_drawn(url: str, tmp_path: Pa
     assert "2 failed" in batch(url, "show", batch_id).stdout
 
 
-def test_usage_counts_each_picture_with_its_bytes(url: str) -> None:
+def usage(url: str) -> dict[str, dict[str, float]]:
+    """By quality."""
     with Client(url) as client:
-        (before,) = list(client.each("/v1/usage", group_by="quality"))
-        job = submit(url, n=2)
-        (after,) = list(client.each("/v1/usage", group_by="quality"))
+        return {row["quality"]: row for row in client.each("/v1/usage", group_by="quality")}
+
+
+def test_usage_counts_each_picture_with_its_bytes(url: str) -> None:
+    before = usage(url)
+    job = submit(url, n=2)
+    after = usage(url)
+    (quality,) = [quality for quality, row in after.items() if row != before.get(quality)]
     images: list[dict[str, int]] = job["images"]  # type: ignore[assignment]
-    used = {name: after[name] - before[name] for name in ("pictures", "pixels", "denoise_steps", "stored_bytes")}
+    names = ("pictures", "pixels", "denoise_steps", "stored_bytes")
+    used = {name: after[quality][name] - before.get(quality, {}).get(name, 0) for name in names}
     assert used == {
         "pictures": 2,
         "pixels": 2 * 256 * 288,
         "denoise_steps": 8,
         "stored_bytes": sum(image["bytes"] for image in images),
     }
-    assert after["ar_device_s"] > 0
+    assert after[quality]["ar_device_s"] > 0

@@ -16,18 +16,11 @@ import pytest
 from openai.types import ImagesResponse
 from PIL import Image
 
-from cli.demo.service import service
 from shared.geometry import num_decode_steps
 from tests.api.pictures import data_url, png
 
 MODEL, PROMPT, SIZE = "zai-org/GLM-Image", "a red kite", "256x288"
 ASKED: dict[str, Any] = {"model": MODEL, "prompt": PROMPT, "size": SIZE, "extra_body": {"num_inference_steps": 4}}
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with service(tmp_path_factory.mktemp("service"), "simulate:ar=0,dit=0") as address:
-        yield address
 
 
 @pytest.fixture
