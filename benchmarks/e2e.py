@@ -23,6 +23,8 @@ from benchmarks.report import Figure, save
 from cli.client import Client
 from cli.demo.service import service
 from workers.checkpoint import ar_parts, dit_parts
+from workers.checkpoint.ar_parts import ArShape
+from workers.checkpoint.dit_parts import DitShape
 
 SIDE_PX = 256
 
@@ -36,8 +38,8 @@ class Row:
     pictures_s: float
 
 
-def build_checkpoint(folder: Path) -> None:
-    """Writes a checkpoint of mid size with random weights from a fixed seed, which both sides load."""
+def build_checkpoint(folder: Path, ar: ArShape = MID_AR, dit: DitShape = MID_DIT) -> None:
+    """Writes a checkpoint with random weights from a fixed seed, of mid size unless other shapes are given."""
     torch.manual_seed(0)
     processor = ar_parts.build_processor()
     tokenizer = dit_parts.build_glyph_tokenizer()
@@ -45,9 +47,9 @@ def build_checkpoint(folder: Path) -> None:
         tokenizer=tokenizer,
         processor=processor,
         text_encoder=dit_parts.build_text_encoder(tokenizer),
-        vision_language_encoder=ar_parts.build_vision_language_encoder(processor, MID_AR),
+        vision_language_encoder=ar_parts.build_vision_language_encoder(processor, ar),
         vae=dit_parts.build_vae(),
-        transformer=dit_parts.build_transformer(MID_DIT),
+        transformer=dit_parts.build_transformer(dit),
         scheduler=dit_parts.build_scheduler(),
     ).save_pretrained(folder)
 
