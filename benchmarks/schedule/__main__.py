@@ -18,6 +18,7 @@ from benchmarks.schedule import estimates, people, staggered
 from benchmarks.schedule.engines import REAL, SIMULATED, engines_of
 from benchmarks.schedule.estimates import Estimates
 from benchmarks.schedule.people import People, p95
+from benchmarks.schedule.service import medians
 from benchmarks.schedule.staggered import Staggered
 
 mpl.use("Agg")
@@ -102,6 +103,7 @@ def main(results: Path, kind: str, num_people: int, trials: int, num_estimates: 
             "p95": p95(found.beside_s),
             "worst": max(found.beside_s),
         },
+        "person_parts_s": {"alone": medians(found.alone), "beside": medians(found.beside)},
         "people": asdict(found),
         "staggered": [asdict(each) for each in all_trials],
         "estimates": [asdict(each) for each in loads],

@@ -35,5 +35,5 @@ def engines_of(kind: str) -> Iterator[Mapping[str, Engines]]:
         return
     with tempfile.TemporaryDirectory() as folder:
         build_checkpoint(Path(folder), _SMALL_AR, _SMALL_DIT)
-        real = Engines(folder, _REAL, os.cpu_count() or 1)
+        real = Engines(folder, _REAL, len(os.sched_getaffinity(0)), own_cores=True)
         yield dict.fromkeys(("people", "staggered", "estimates"), real)

@@ -16,14 +16,22 @@ _PAUSES = (0.2, 1.2)
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """The seconds of each interactive picture.
+    """The times of each interactive picture.
 
     `bulk_lost` is the work that the batch lost beyond that of the interactive pictures, as a share of all.
     """
 
-    alone_s: Sequence[float]
-    beside_s: Sequence[float]
+    alone: Sequence[PictureTimes]
+    beside: Sequence[PictureTimes]
     bulk_lost: float
+
+    @property
+    def alone_s(self) -> Sequence[float]:
+        return [each.took_s for each in self.alone]
+
+    @property
+    def beside_s(self) -> Sequence[float]:
+        return [each.took_s for each in self.beside]
 
     @property
     def growth(self) -> float:
@@ -51,8 +59,7 @@ def measure(engines: Engines, num_alone: int, num_beside: int) -> People:
         during = _rate(timed_jobs, bulk, lambda: beside.extend(_pictures(timed_jobs, num_beside, dit_s)))
         timed_jobs.cancel(bulk)
     lost_s = (before.per_s - during.per_s) * during.took_s / before.per_s
-    times_s = [[each.took_s for each in pictures] for pictures in (alone, beside)]
-    return People(*times_s, (lost_s - num_beside * dit_s) / during.took_s)
+    return People(alone, beside, (lost_s - num_beside * dit_s) / during.took_s)
 
 
 def _pictures(timed_jobs: TimedJobs, number: int, dit_s: float) -> list[PictureTimes]:

@@ -5,10 +5,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 from cli.client import Client
@@ -21,12 +21,15 @@ _POLL_S = 0.2
 class Engines:
     """The model of a service and the pictures that a measurement asks for.
 
-    `most_workers` is the largest number of DiT workers that compute at full speed side by side on this machine.
+    `most_workers` is the largest number of DiT workers that compute at full speed side by side on this machine. With
+    `own_cores` each DiT worker computes on a core of its own, and AR on one that is left, as on GPUs. If none is left,
+    AR shares the cores of all.
     """
 
     model: str
     picture: Mapping[str, object]
     most_workers: int
+    own_cores: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +61,18 @@ class PictureTimes:
         return cls(took_s, waited_s, in_ar_s, took_s - waited_s - in_ar_s - in_dit_s, in_dit_s)
 
 
+def medians(pictures: Sequence[PictureTimes]) -> Mapping[str, float]:
+    """Returns the median seconds of each part of the pictures' times, by its name."""
+    return {each.name: median(getattr(times, each.name) for times in pictures) for each in fields(PictureTimes)}
+
+
 class TimedJobs:
     """Submits jobs and measures how long they take."""
 
-    def __init__(self, client: Client, picture: Mapping[str, object]) -> None:
+    def __init__(self, client: Client, picture: Mapping[str, object], run_dir: Path) -> None:
         self._client = client
         self._picture = picture
+        self._run_dir = run_dir
 
     def submit(self, *, priority: str = "interactive", n: int = 1) -> str:
         return self.submit_for_estimate(priority=priority, n=n).job_id
@@ -81,6 +90,11 @@ class TimedJobs:
     def pictures(self, job_ids: Sequence[str]) -> list[PictureTimes]:
         """Waits for the jobs, of one picture each. Returns the times of each, in the same order."""
         return [PictureTimes.of(job) for job in self._ended(job_ids)]
+
+    def dit_workers(self, job_ids: Sequence[str]) -> list[str]:
+        """Returns the name of the DiT worker that rendered each job, of one picture each, from the workers' logs."""
+        claims = {log.stem: _claims(log) for log in self._run_dir.glob("dit*.log")}
+        return [next(name for name, lines in claims.items() if any(job in line for line in lines)) for job in job_ids]
 
     def alone_dit_s(self, num: int) -> float:
         """Renders `num` pictures one after the other. Returns the mean seconds of a picture in the DiT."""
@@ -108,6 +122,27 @@ def _seconds(since: object, until: object) -> float:
     return (datetime.fromisoformat(str(until)) - datetime.fromisoformat(str(since))).total_seconds()
 
 
+def _claims(log: Path) -> list[str]:
+    return [line for line in log.read_text(encoding="utf-8").splitlines() if "render.claimed" in line]
+
+
+def _pin(run_dir: Path, cores: Sequence[int]) -> None:
+    """Keeps each DiT worker on a core of its own, from the last core down, and AR on the others, if any."""
+    workers = sorted(run_dir.glob("dit*.pid"))
+    own = list(reversed(cores))[: len(workers)]
+    for pid_file, core in zip(workers, own, strict=True):
+        _set_cores(pid_file, {core})
+    left = set(cores) - set(own) or set(cores)
+    for pid_file in run_dir.glob("ar*.pid"):
+        _set_cores(pid_file, left)
+
+
+def _set_cores(pid_file: Path, cores: set[int]) -> None:
+    """Limits every thread of a process to some cores. Threads that it starts later inherit the limit."""
+    for thread in Path("/proc", pid_file.read_text(encoding="utf-8").strip(), "task").iterdir():
+        os.sched_setaffinity(int(thread.name), cores)
+
+
 @contextmanager
 def timed_service(engines: Engines, *, dit_workers: int = 1, ar_slots: int = 4) -> Iterator[TimedJobs]:
     """Runs one AR worker of `ar_slots` rows and some DiT workers, in a temporary folder."""
@@ -119,4 +154,7 @@ def timed_service(engines: Engines, *, dit_workers: int = 1, ar_slots: int = 4) 
         service(Path(folder), engines.model, workers) as url,
         Client(url) as client,
     ):
-        yield TimedJobs(client, engines.picture)
+        run_dir = Path(folder) / "run"
+        if engines.own_cores:
+            _pin(run_dir, sorted(os.sched_getaffinity(0)))
+        yield TimedJobs(client, engines.picture, run_dir)

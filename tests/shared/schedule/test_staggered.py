@@ -16,11 +16,20 @@ def a_second_later_in(part: str) -> PictureTimes:
 
 
 @pytest.mark.parametrize(
-    ("part", "is_behind"),
-    [("waited_for_ar_s", 0), ("in_ar_s", 0), ("waited_for_dit_s", 1), ("in_dit_s", 1)],
+    ("part", "shares_worker", "is_behind"),
+    [
+        ("waited_for_ar_s", True, 0),
+        ("in_ar_s", True, 0),
+        ("waited_for_dit_s", True, 1),
+        ("waited_for_dit_s", False, 1),
+        ("in_dit_s", True, 1),
+        ("in_dit_s", False, 0),  # computed slowly
+    ],
 )
-def test_a_late_picture_is_behind_another_one_only_if_it_lost_its_time_at_the_dit(part: str, is_behind: int) -> None:
-    found = Staggered(2, ALONE.took_s, ALONE.in_dit_s, [], [Late(0, 1, a_second_later_in(part))])
+def test_a_late_picture_is_behind_another_one_only_if_it_waited_for_a_dit_worker_or_for_a_picture_in_it(
+    part: str, shares_worker: bool, is_behind: int
+) -> None:
+    found = Staggered(2, ALONE.took_s, ALONE.in_dit_s, [], [Late(0, 1, a_second_later_in(part), shares_worker)])
     assert (found.num_late, found.num_behind) == (1, is_behind)
 
 
