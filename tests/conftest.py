@@ -20,7 +20,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # One thread for tiny models: more would only wait for each other, and spin where other processes need the core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Seconds of measuring at every start of a DiT worker would be most of what its tests take.
-os.environ.setdefault("GRIDPRESS_DIT_CALIBRATE_S", "0.2")
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist's own runs all tests and is the last

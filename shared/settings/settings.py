@@ -251,11 +251,6 @@ class Settings(
         description="true: an AR worker and a DiT worker take turns on one device. The weights of the waiting "
         "worker are in pinned host memory",
     )
-    dit_calibrate_s: float = Field(
-        default=5.0,
-        description="time for which the DiT worker measures at its start which picture sizes to batch. 0: nothing "
-        "is batched",
-    )
     dit_compile: str | None = Field(
         default=None,
         description="torch.compile backend for the blocks of the DiT, or none. If unset, the profile of the device "

@@ -31,7 +31,7 @@ class DeviceProfile:
     guidance_batch_px: int = 512 * 512
 
 
-# A CPU in float32 measures how many rows share a forward pass (`workers.dit.model.calibration`).
+# On a CPU, one row fills the cores: a pass of two rows takes about twice the time of one.
 CPU = DeviceProfile("cpu", vae_tiles="never", guidance_batch_px=0)
 # An older GPU has no bfloat16 in hardware.
 _OLD_GPU = DeviceProfile("gpu", channels_last=False, guidance_batch_px=0)

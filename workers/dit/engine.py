@@ -52,11 +52,12 @@ class DitEngine:
         self._runner = runner
         self._load_image = load_image
         self._load_unfinished = load_unfinished
-        self._scheduler = Scheduler(runner.max_batch, floor)
-        self._denoise = DenoiseStep(runner, self.busy, on_preview, self._scheduler.separate, self._try_alone)
+        self._scheduler = Scheduler(floor)
+        self._denoise = DenoiseStep(runner, self.busy, on_preview, self._make_room)
         self._memory = MemoryBudget(room_bytes)
         self._renders: dict[RenderId, DitRender] = {}
-        self._planned: Sequence[RenderId] | None = None  # None: not planned yet. Empty: the next step only waits.
+        self._is_planned = False
+        self._planned: RenderId | None = None  # None in a plan: the next step only waits
         self._side_thread = ThreadPoolExecutor(1, thread_name_prefix="prepare")
 
     def admit(self, claim: Claim) -> None:
@@ -74,27 +75,28 @@ class DitEngine:
         self.busy.note_state(has_work=True)
 
     def in_step(self) -> Collection[RenderId]:
-        """Plans the next step. Returns the renders in that step, and those that the side thread is still preparing."""
-        self._planned = self._plan()
-        return {*self._planned, *(render_id for render_id in self._renders if not self._is_prepared(render_id))}
+        """Plans the next step. Returns the render of that step, and those that the side thread is still preparing."""
+        self._planned, self._is_planned = self._plan(), True
+        unprepared = {render_id for render_id in self._renders if not self._is_prepared(render_id)}
+        return unprepared if self._planned is None else {self._planned, *unprepared}
 
     def step(self) -> Sequence[Outcome[Decoded]]:
-        """Runs one denoise step of the planned renders and returns the outcomes. The last step of a render also decodes
-        its picture.
+        """Runs one denoise step of the planned render. Returns its outcome if it ends. The last step of a render also
+        decodes its picture.
 
         If no render is prepared, the step only waits until one is, for at most 0.2 s. The wait is short so that the
         engine thread can drop renders.
         """
-        batch = self._plan() if self._planned is None else self._planned
-        self._planned = None
-        if not batch:
+        render_id = self._planned if self._is_planned else self._plan()
+        self._forget_plan()
+        if render_id is None:
             self._wait()
             return ()
-        outcomes = self._denoise.run([self._renders[render_id] for render_id in batch])
-        for outcome in outcomes:
-            self._remove(outcome.claim.render_id)
+        outcome = self._denoise.run(self._renders[render_id])
+        if outcome:
+            self._remove(render_id)
         self._note_state()
-        return outcomes
+        return (outcome,) if outcome else ()
 
     def drop(self, render_id: RenderId) -> None:
         self._remove(render_id)
@@ -116,7 +118,7 @@ class DitEngine:
 
     @property
     def is_waiting(self) -> bool:
-        return self._planned is not None and not self._planned
+        return self._is_planned and self._planned is None
 
     @property
     def is_idle(self) -> bool:
@@ -143,16 +145,20 @@ class DitEngine:
             reject_handover(claim, error)
             return None
 
-    def _plan(self) -> Sequence[RenderId]:
-        """Chooses the renders of the next step.
+    def _plan(self) -> RenderId | None:
+        """Chooses the render of the next step.
 
         If that step needs more memory, other renders lose their condition keys: the keys and values of their condition
         images.
         """
-        batch = self._scheduler.next_batch(self._is_prepared, self._memory.fits)
-        for key in self._memory.begin(batch):
-            self._give_up(key)
-        return batch
+        render_id = self._scheduler.next_render(self._is_prepared, self._memory.fits)
+        if render_id is not None:
+            for key in self._memory.begin(render_id):
+                self._give_up(key)
+        return render_id
+
+    def _forget_plan(self) -> None:
+        self._planned, self._is_planned = None, False
 
     def _give_up(self, key: Hashable) -> None:
         self._runner.forget_conditions(key)
@@ -160,8 +166,8 @@ class DitEngine:
             if render.state is not None and render.state.conditions and condition_set(render.claim) == key:
                 render.state.set_conditions(None)
 
-    def _try_alone(self, render_id: RenderId) -> None:
-        self._scheduler.separate(render_id)
+    def _make_room(self, render_id: RenderId) -> None:
+        """Frees all device memory whose contents other renders can compute again."""
         self._memory.set_alone(render_id)
         self._runner.release_unused()
 
@@ -177,7 +183,7 @@ class DitEngine:
             render.preparation.cancel()
             self._scheduler.remove(render_id)
             self._memory.remove(render_id)
-            self._planned = None
+            self._forget_plan()
 
     def _note_state(self) -> None:
         self.busy.note_state(has_work=not self.is_idle)

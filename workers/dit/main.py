@@ -29,7 +29,6 @@ from workers.device.share import device_share
 from workers.dit.engine import DitEngine
 from workers.dit.handover.store import Handovers
 from workers.dit.memory_needs import sizes_that_fit
-from workers.dit.model.calibration import calibrate
 from workers.dit.model.choosing import log_options, options_of, sequence_size, vae_tiles_of
 from workers.dit.model.denoiser import Denoiser
 from workers.dit.model.loading import DIT_PARTS, DitModel, load_dit_model
@@ -42,7 +41,6 @@ from workers.dit.pictures.decoded import Decoded
 from workers.dit.pictures.labelling import Labelling
 from workers.dit.pictures.previews import PreviewPublisher
 from workers.dit.pictures.publish import Publisher
-from workers.dit.plan import Plan
 from workers.dit.sequence.split_blocks import Helpers, SplitBlocks
 from workers.engine.places import turns
 from workers.model.source import ModelSource, find_model
@@ -93,8 +91,7 @@ def run(settings: Settings) -> None:
             reuse=Reuse.of(settings, client, objects),
         )
         denoiser = _denoiser(settings, source, placement, model, options)
-        plan = calibrate(model, denoiser, settings.dit_calibrate_s) if _may_batch(model, settings, options) else Plan()
-        runner = DitRunner(model, denoiser, plan, guidance_batch_px=options.guidance_batch_px)
+        runner = DitRunner(model, denoiser, guidance_batch_px=options.guidance_batch_px)
         if options.compiler or placement.device.type == "cuda":
             qualities = [Quality.EXACT, Quality.BALANCED] if model.fp8_blocks else [Quality.EXACT]
             with start.phase(StartPhase.WARMING_UP):
@@ -114,7 +111,7 @@ def run(settings: Settings) -> None:
 
     parts = StageParts(
         stage=Stage.DIT,
-        places=turns(settings.dit_slots, runner.most_together),
+        places=turns(settings.dit_slots),
         revision=source.revision,
         stepper=stepper,
         prepare=prepare,
@@ -154,15 +151,6 @@ def _load(
     model.vae.to(memory_format=layout)
     tile_above_px = tile_limit_px(vae_tiles_of(settings, placement), model.vae, placement.device)
     return replace(model, fp8_blocks=fp8_blocks, tile_above_px=tile_above_px)
-
-
-def _may_batch(model: DitModel, settings: Settings, options: DitOptions) -> bool:
-    """Returns whether this worker may put several rows into one forward pass, so that it pays to measure which.
-
-    On a GPU it may not (`DitRunner.max_batch`). Blocks would also be compiled for row numbers that are never used.
-    """
-    has_one_device = not settings.dit_guidance_devices and not settings.dit_sequence_devices
-    return model.is_exact and has_one_device and not options.compiler
 
 
 def _denoiser(

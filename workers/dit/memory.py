@@ -4,7 +4,7 @@ It uses no tensors.
 Condition keys are the keys and values of an edit's condition images.
 """
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 
 from shared.ids import RenderId
@@ -68,44 +68,44 @@ class MemoryBudget:
         """
         self._alone.add(render_id)
 
-    def fits(self, batch: Sequence[RenderId]) -> bool:
-        """Returns whether a step of these renders fits into the device memory, and whether every render that has begun
+    def fits(self, render_id: RenderId) -> bool:
+        """Returns whether a step of this render fits into the device memory, and whether every render that has begun
         will still have the memory that it needs to end.
         """
-        others = self._begun - set(batch)
-        if self._room is None or not batch or (not others and len(batch) == 1):
+        others = self._begun - {render_id}
+        if self._room is None or not others:
             return True
-        held = sum(self._needs[each].held for each in {*others, *batch})
-        most = max(self._step_bytes([each]) for each in {*others, *batch})
-        return held + max(most, self._step_bytes(batch)) <= self._room
+        renders = {*others, render_id}
+        held = sum(self._needs[each].held for each in renders)
+        return held + max(self._needs[each].working + self._needs[each].conditions for each in renders) <= self._room
 
-    def begin(self, batch: Sequence[RenderId]) -> Collection[Hashable]:
-        """Counts the memory for a step of these renders. Call this only if `fits` is true for them.
+    def begin(self, render_id: RenderId) -> Collection[Hashable]:
+        """Counts the memory for a step of this render. Call this only if `fits` is true for it.
 
         Returns which condition keys must be dropped before the step. Condition keys are the keys and values of an
         edit's condition images.
         """
-        self._begun.update(batch)
-        own = self._sets_of(batch)
+        self._begun.add(render_id)
+        own = self._sets_of([render_id])
         new = own.keys() - self._sets.keys()
         if new:  # computing a new set frees all sets that no render reads
             in_use = self._sets_of(self._begun)
             self._sets = {key: size for key, size in self._sets.items() if key in in_use}
-        is_alone = bool(self._alone & set(batch))
-        given_up = [key for key in self._sets if key not in own] if is_alone else self._surplus(own, batch)
+        is_alone = render_id in self._alone
+        given_up = [key for key in self._sets if key not in own] if is_alone else self._surplus(own, render_id)
         for key in given_up:
             del self._sets[key]
         self._sets.update(own)
         return given_up
 
-    def booked(self, batch: Sequence[RenderId]) -> int:
-        """Returns the bytes that are in use during a step of these renders, including the memory of other renders that
+    def booked(self, render_id: RenderId) -> int:
+        """Returns the bytes that are in use during a step of this render, including the memory of other renders that
         have begun.
         """
         held = sum(self._needs[each].held for each in self._begun)
-        return held + sum(self._sets.values()) + sum(self._needs[each].working for each in batch)
+        return held + sum(self._sets.values()) + self._needs[render_id].working
 
-    def _surplus(self, own: dict[Hashable, int], batch: Sequence[RenderId]) -> list[Hashable]:
+    def _surplus(self, own: dict[Hashable, int], render_id: RenderId) -> list[Hashable]:
         """Returns which condition keys (keys and values of condition images) must be dropped to make room for a step,
         the oldest first.
 
@@ -114,15 +114,12 @@ class MemoryBudget:
         surplus: list[Hashable] = []
         if self._room is None:
             return surplus
-        over = self.booked(batch) + sum(size for key, size in own.items() if key not in self._sets) - self._room
+        over = self.booked(render_id) + sum(size for key, size in own.items() if key not in self._sets) - self._room
         for key in [key for key in self._sets if key not in own]:
             if over > 0:
                 surplus.append(key)
                 over -= self._sets[key]
         return surplus
-
-    def _step_bytes(self, batch: Sequence[RenderId]) -> int:
-        return sum(self._needs[each].working for each in batch) + sum(self._sets_of(batch).values())
 
     def _sets_of(self, renders: Collection[RenderId]) -> dict[Hashable, int]:
         needs = [self._needs[each] for each in renders]

@@ -1,9 +1,8 @@
-"""Chooses the renders of the next denoise step. It knows their ids, classes and sizes, and uses no tensors."""
+"""Chooses the render of the next denoise step. It knows ids and classes of renders, and uses no tensors."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from shared.geometry import GridSize
 from shared.ids import RenderId
 from shared.jobs.leases import Claim
 from workers.engine.class_turns import ClassTurns
@@ -16,9 +15,7 @@ class _Turn:
     render_id: RenderId
     rank: int
     age: int
-    size: GridSize
     has_begun: bool = False
-    is_alone: bool = False
 
     @property
     def order(self) -> tuple[int, bool, int]:
@@ -29,36 +26,29 @@ class _Turn:
 
 
 class Scheduler:
-    """Runs renders one after another, ordered by class, then age. One forward pass fills the device, so alternating
-    between renders would only delay all of them.
+    """Runs renders one after another, ordered by class, then age. One render fills the device, so alternating between
+    renders, or computing several together, would only delay all of them.
 
-    - Only a render of a strictly higher class pre-empts another one, between two denoise steps. The pre-empted render
-      keeps its state. Its class still gets a minimum share of the steps (`floor`).
-    - Renders share a step only if `max_batch` says that a common step of their size is faster. That does not depend on
-      the load.
+    Only a render of a strictly higher class pre-empts another one, between two denoise steps. The pre-empted render
+    keeps its state. Its class still gets a minimum share of the steps (`floor`).
     """
 
-    def __init__(self, max_batch: Callable[[GridSize], int], floor: float = _FLOOR) -> None:
-        self._max_batch = max_batch
+    def __init__(self, floor: float = _FLOOR) -> None:
         self._classes = ClassTurns(floor)
         self._turns: dict[RenderId, _Turn] = {}
         self._num_seen = 0
 
     def add(self, claim: Claim) -> None:
         self._num_seen += 1
-        self._turns[claim.render_id] = _Turn(claim.render_id, claim.priority.rank, self._num_seen, claim.settings.grid)
+        self._turns[claim.render_id] = _Turn(claim.render_id, claim.priority.rank, self._num_seen)
 
     def remove(self, render_id: RenderId) -> None:
         del self._turns[render_id]
 
-    def separate(self, render_id: RenderId) -> None:
-        """Makes a render take all its later steps alone, because a step that it shared with other renders failed."""
-        self._turns[render_id].is_alone = True
-
-    def next_batch(
-        self, is_ready: Callable[[RenderId], bool], fits: Callable[[Sequence[RenderId]], bool] = lambda _: True
-    ) -> Sequence[RenderId]:
-        """Returns the renders of the next step, which have one class and one size. Returns no renders if none is ready.
+    def next_render(
+        self, is_ready: Callable[[RenderId], bool], fits: Callable[[RenderId], bool] = lambda _: True
+    ) -> RenderId | None:
+        """Returns the render of the next step. Returns None if no render is ready.
 
         A render that is not ready delays no other render, and keeps its place in the order. If a render does not fit
         into memory beside the renders that have begun, it waits until enough of those have ended. Meanwhile no later
@@ -69,26 +59,18 @@ class Scheduler:
             key=lambda turn: turn.order,
         )
         ready = list(_up_to_the_first_too_large(ready, fits))
+        if not ready:
+            return None
         begun = [turn.rank for turn in ready if turn.has_begun]
-        rank = self._classes.next_rank([ready[0].rank, *begun]) if ready else None
-        ready = [turn for turn in ready if turn.rank == rank]
-        chosen = list(self._with_company(ready[0], ready[1:])) if ready else []
-        while len(chosen) > 1 and not fits([turn.render_id for turn in chosen]):
-            chosen.pop()
-        for turn in chosen:
-            turn.has_begun = True
-        return [turn.render_id for turn in chosen]
-
-    def _with_company(self, first: _Turn, others: Sequence[_Turn]) -> Sequence[_Turn]:
-        if first.is_alone:
-            return [first]
-        company = [turn for turn in others if (turn.rank, turn.size) == (first.rank, first.size) and not turn.is_alone]
-        return [first, *company][: self._max_batch(first.size)]
+        rank = self._classes.next_rank([ready[0].rank, *begun])
+        chosen = next(turn for turn in ready if turn.rank == rank)
+        chosen.has_begun = True
+        return chosen.render_id
 
 
-def _up_to_the_first_too_large(turns: Sequence[_Turn], fits: Callable[[Sequence[RenderId]], bool]) -> Sequence[_Turn]:
+def _up_to_the_first_too_large(turns: Sequence[_Turn], fits: Callable[[RenderId], bool]) -> Sequence[_Turn]:
     """Returns all renders that have begun, and the other renders up to the first one that does not fit into memory."""
-    too_large = next((turn for turn in turns if not turn.has_begun and not fits([turn.render_id])), None)
+    too_large = next((turn for turn in turns if not turn.has_begun and not fits(turn.render_id)), None)
     if too_large is None:
         return turns
     place = turns.index(too_large)

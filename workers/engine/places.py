@@ -89,10 +89,9 @@ def rows(num_rows: int) -> Places:
     return Places(num_rows, spare=spare_rows(num_rows))
 
 
-def turns(num_held: int, at_once: int = 1) -> Places:
+def turns(num_held: int) -> Places:
     """Returns the places (room for one render each) of a DiT worker, which can have `num_held` renders.
 
-    `at_once` of these renders share a step. The others are prepared and wait for their turn.
+    It computes one of them. The others are prepared and wait for their turn.
     """
-    at_once = min(at_once, num_held)
-    return Places(at_once, ahead=num_held - at_once, preempts=True)
+    return Places(at_once=1, ahead=num_held - 1, preempts=True)

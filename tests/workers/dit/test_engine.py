@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 
 from shared.errors import ObjectStoreUnavailable, RenderFailed
-from shared.geometry import GridSize
 from shared.ids import ObjectKey, RenderId
 from shared.jobs.leases import Claim, Progress
 from shared.jobs.spec import Priority
@@ -23,7 +22,6 @@ from workers.dit.model.loading import DitModel
 from workers.dit.model.runner import DitRunner
 from workers.dit.pictures.decoded import Decoded
 from workers.dit.pictures.previews import Preview, preview_steps
-from workers.dit.plan import Plan, Timing
 from workers.engine.stepper import Outcome
 
 VICTIM_WIDTH_PX = 320  # a sabotaged model strikes renders of this width alone
@@ -56,7 +54,7 @@ def prepared(engine: DitEngine) -> None:
     engine._side_thread.submit(lambda: None).result()
 
 
-def sabotaged(model: DitModel, strike: Callable[[torch.Tensor], torch.Tensor], plan: Plan | None = None) -> DitRunner:
+def sabotaged(model: DitModel, strike: Callable[[torch.Tensor], torch.Tensor]) -> DitRunner:
     """A runner that passes the victim's predicted noise through `strike`."""
 
     class Sabotaged(Denoiser):
@@ -66,7 +64,7 @@ def sabotaged(model: DitModel, strike: Callable[[torch.Tensor], torch.Tensor], p
     def is_victims(noise: torch.Tensor) -> bool:
         return noise.shape[-1] * model.vae_scale_factor == VICTIM_WIDTH_PX
 
-    return DitRunner(model, Sabotaged(model), plan)
+    return DitRunner(model, Sabotaged(model))
 
 
 def out_of_memory(noise: torch.Tensor) -> torch.Tensor:
@@ -261,56 +259,6 @@ def test_a_higher_class_goes_first_between_steps_and_no_picture_shows_it(runner:
     for outcome in outcomes:
         assert outcome.result
         assert largest_difference(outcome.result.image, render(runner, outcome.claim)) <= 1
-
-
-def together(*renders: int) -> Plan:
-    """A plan by which so many rows of the smallest size share a pass."""
-    size = make_claim().settings.grid
-    return Plan([Timing(size, rows, ms_per_row=1 / rows) for rows in renders])
-
-
-def test_renders_that_share_steps_are_the_pictures_that_they_are_alone(dit_model: DitModel) -> None:
-    engine = make_engine(DitRunner(dit_model, plan=together(1, 2)))
-    claims = [make_claim("long", steps=3, seed=1), make_claim("short", seed=2, prompt='"open"'), make_claim("late")]
-    for claim in claims:
-        engine.admit(claim)
-    prepared(engine)
-    assert engine.in_step() == {"long", "short"}
-    outcomes = run(engine)
-    assert [outcome.claim.render_id for outcome in outcomes] == ["short", "long", "late"]
-    for outcome in outcomes:
-        assert outcome.result
-        assert largest_difference(outcome.result.image, render(DitRunner(dit_model), outcome.claim)) <= 1
-
-
-def test_one_that_breaks_in_company_fails_alone(dit_model: DitModel) -> None:
-    calls = iter(range(1000))
-
-    def out_of_memory_in_company(noise: torch.Tensor) -> torch.Tensor:
-        return out_of_memory(noise) if next(calls) == 0 else noise
-
-    plan = Plan([Timing(GridSize(8, 10), rows, ms_per_row=1 / rows) for rows in (1, 2)])
-    runner = sabotaged(dit_model, out_of_memory_in_company, plan)
-    claims = [make_claim(name, width=VICTIM_WIDTH_PX, seed=seed) for seed, name in enumerate(("one", "other"))]
-    outcomes = run(make_engine(runner), *claims)
-    for outcome in outcomes:
-        assert outcome.result
-        assert largest_difference(outcome.result.image, render(DitRunner(dit_model), outcome.claim)) <= 1
-
-
-def test_one_that_cannot_begin_costs_its_company_no_step_that_is_done(dit_model: DitModel) -> None:
-    def truncated(key: ObjectKey) -> Image.Image:
-        raise OSError("image file is truncated")
-
-    engine = make_engine(DitRunner(dit_model, plan=together(1, 2)), truncated)
-    engine.admit(make_claim("good", steps=3))
-    prepared(engine)
-    engine.step()
-    engine.admit(make_claim("bad", images=[photo_like(512, 512, seed=0)]))
-    prepared(engine)
-    assert engine.in_step() == {"good", "bad"}
-    assert [outcome.claim.render_id for outcome in engine.step()] == ["bad"]
-    assert engine.progress()[RenderId("good")].done == 1
 
 
 def test_a_device_that_is_lost_fails_no_render_but_the_engine(dit_model: DitModel) -> None:

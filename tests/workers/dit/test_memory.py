@@ -1,7 +1,6 @@
 """Which renders fit into the device's memory, and whose condition keys are given up. Plain Python but for the last."""
 
 import dataclasses
-from collections.abc import Sequence
 
 import pytest
 import torch
@@ -49,54 +48,54 @@ def a_book(*renders: tuple[RenderId, RenderBytes], room: int | None = ROOM) -> M
 
 def test_what_was_pre_empted_keeps_its_condition_keys_while_there_is_room() -> None:
     book = a_book(an_edit(FIRST, conditions=30), an_edit(SECOND, conditions=30))
-    assert not book.begin([FIRST])
-    assert not book.begin([SECOND])
-    assert book.booked([SECOND]) == 5 + 5 + 30 + 30 + 10
+    assert not book.begin(FIRST)
+    assert not book.begin(SECOND)
+    assert book.booked(SECOND) == 5 + 5 + 30 + 30 + 10
 
 
 def test_what_was_pre_empted_loses_its_condition_keys_where_another_needs_the_room() -> None:
     book = a_book(an_edit(FIRST, conditions=45), an_edit(SECOND, conditions=45))
-    assert not book.begin([FIRST])
-    assert book.begin([SECOND]) == [FIRST]
-    assert book.begin([FIRST]) == [SECOND]
+    assert not book.begin(FIRST)
+    assert book.begin(SECOND) == [FIRST]
+    assert book.begin(FIRST) == [SECOND]
 
 
 def test_renders_of_one_job_share_their_condition_keys() -> None:
     book = a_book(an_edit(FIRST, "job"), an_edit(SECOND, "job"))
-    assert not book.begin([FIRST])
-    assert not book.begin([SECOND])
-    assert book.booked([SECOND]) == 5 + 5 + 40 + 10
+    assert not book.begin(FIRST)
+    assert not book.begin(SECOND)
+    assert book.booked(SECOND) == 5 + 5 + 40 + 10
 
 
 def test_a_render_that_does_not_fit_beside_what_has_begun_waits_for_it() -> None:
     book = a_book(an_edit(FIRST, held=30), an_edit(SECOND, held=30))
-    book.begin([FIRST])
-    assert not book.fits([SECOND])
+    book.begin(FIRST)
+    assert not book.fits(SECOND)
     book.remove(FIRST)
-    assert book.fits([SECOND])
+    assert book.fits(SECOND)
 
 
 def test_what_is_larger_than_the_device_is_tried_with_nothing_beside_it() -> None:
     book = a_book(an_edit(FIRST, conditions=1_000), an_edit(SECOND))
-    assert book.fits([FIRST])
-    book.begin([FIRST])
-    assert not book.fits([SECOND])
+    assert book.fits(FIRST)
+    book.begin(FIRST)
+    assert not book.fits(SECOND)
 
 
 def test_a_render_that_is_tried_alone_has_no_condition_keys_beside_it() -> None:
     book = a_book(an_edit(FIRST), an_edit(SECOND), room=None)
-    book.begin([FIRST])
+    book.begin(FIRST)
     book.set_alone(SECOND)
-    assert book.begin([SECOND]) == [FIRST]
+    assert book.begin(SECOND) == [FIRST]
 
 
-@given(ARRIVALS, st.integers(1, 3))
+@given(ARRIVALS)
 @settings(max_examples=60, deadline=None)
 def test_memory_is_never_over_the_budget_and_every_render_ends(
-    arrivals: list[tuple[Priority, RenderBytes, int, int]], max_batch: int
+    arrivals: list[tuple[Priority, RenderBytes, int, int]],
 ) -> None:
     """Only a render that could never fit is over it, and then it is alone."""
-    scheduler, book = Scheduler(lambda _: max_batch), MemoryBudget(ROOM)
+    scheduler, book = Scheduler(), MemoryBudget(ROOM)
     due = sorted(enumerate(arrivals), key=lambda arrival: arrival[1][3])
     left: dict[RenderId, int] = {}
     begun: set[RenderId] = set()
@@ -109,36 +108,36 @@ def test_memory_is_never_over_the_budget_and_every_render_ends(
             sizes = {"a": 10, "b": 10, "c": 40}  # one set has one size
             book.add(claim.render_id, dataclasses.replace(need, conditions=sizes[str(need.condition_set)]))
             left[claim.render_id] = steps
-        batch = scheduler.next_batch(lambda _: True, book.fits)
-        assert bool(batch) == bool(left), "a step is never left out while somebody waits"
-        fits = book.fits(batch)
-        book.begin(batch)
-        begun.update(batch)
-        assert not batch or fits
-        assert book.booked(batch) <= ROOM or begun == set(batch)
-        for member in batch:
-            left[member] -= 1
-            if not left[member]:
-                del left[member]
-                begun.remove(member)
-                scheduler.remove(member)
-                book.remove(member)
         tick += 1
+        chosen = scheduler.next_render(lambda _: True, book.fits)
+        assert (chosen is not None) == bool(left), "a step is never left out while a render waits"
+        if chosen is None:
+            continue
+        assert book.fits(chosen)
+        book.begin(chosen)
+        begun.add(chosen)
+        assert book.booked(chosen) <= ROOM or begun == {chosen}
+        left[chosen] -= 1
+        if not left[chosen]:
+            del left[chosen]
+            begun.remove(chosen)
+            scheduler.remove(chosen)
+            book.remove(chosen)
 
 
 def test_nothing_new_begins_before_a_render_that_waits_for_memory() -> None:
-    scheduler = Scheduler(lambda _: 1)
+    scheduler = Scheduler()
     for name in (FIRST, SECOND, THIRD):
         scheduler.add(make_claim(name))
-    assert scheduler.next_batch(lambda _: True) == [FIRST]
+    assert scheduler.next_render(lambda _: True) == FIRST
 
-    def all_but_the_second(batch: Sequence[RenderId]) -> bool:
-        return SECOND not in batch
+    def all_but_the_second(render_id: RenderId) -> bool:
+        return render_id != SECOND
 
-    assert scheduler.next_batch(lambda _: True, all_but_the_second) == [FIRST]
+    assert scheduler.next_render(lambda _: True, all_but_the_second) == FIRST
     scheduler.remove(FIRST)
-    assert scheduler.next_batch(lambda _: True, all_but_the_second) == []
-    assert scheduler.next_batch(lambda _: True) == [SECOND]
+    assert scheduler.next_render(lambda _: True, all_but_the_second) is None
+    assert scheduler.next_render(lambda _: True) == SECOND
 
 
 def edit_and_person(runner: DitRunner, room_bytes: int | None) -> tuple[DitEngine, Claim, Claim]:

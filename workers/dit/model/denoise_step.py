@@ -1,13 +1,12 @@
-"""Runs one denoise step of one or several renders, and returns the outcomes of those that finished or failed in it. It
-schedules nothing.
+"""Runs one denoise step of a render, and returns the render's outcome if it finished or failed in it. It schedules
+nothing.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 import structlog
 
@@ -46,12 +45,11 @@ class DitRender:
 
 
 class DenoiseStep:
-    """Runs denoise steps. An error of one render becomes the outcome of that render, and the other renders continue.
+    """Runs denoise steps. An error in a step becomes the outcome of the render.
 
     - `on_preview` is called with each preview and must not block.
-    - `separate` is called with a render that must take its later steps alone.
-    - `make_room` is called after the device was full. It does what `separate` does, and also frees all device memory
-      whose contents other renders can compute again.
+    - `make_room` is called with a render for which the device was full. It frees all device memory whose contents other
+      renders can compute again.
     """
 
     def __init__(
@@ -59,35 +57,19 @@ class DenoiseStep:
         runner: DitRunner,
         busy: BusyShare,
         on_preview: Callable[[Preview], None],
-        separate: Callable[[RenderId], None],
         make_room: Callable[[RenderId], None],
     ) -> None:
         self._runner = runner
         self._busy = busy
         self._on_preview = on_preview
-        self._separate = separate
         self._make_room = make_room
 
-    def run(self, renders: Sequence[DitRender]) -> Sequence[Outcome[Decoded]]:
-        """Runs one denoise step and returns the outcomes of the renders that leave the stage in this step. A render's
-        last step also decodes the picture.
-
-        If one of several renders can't begin, that render leaves the stage at once, and the other renders wait for the
-        next step.
-        """
-        if len(renders) == 1:
-            outcomes = [self._outcome(renders[0], self._advance_alone)]
-        elif not any(outcomes := [self._outcome(render, self._begin) for render in renders]):
-            ends = zip(renders, self._denoise_together(renders), strict=True)
-            outcomes = [self._outcome(render, partial(self._end, failure=failure)) for render, failure in ends]
-        return [outcome for outcome in outcomes if outcome]
-
-    def _outcome(self, render: DitRender, advance: Callable[[DitRender], Decoded | None]) -> Outcome[Decoded] | None:
-        """Calls `advance` with the render. Returns the render's outcome if the render leaves the stage in this step,
-        else None.
+    def run(self, render: DitRender) -> Outcome[Decoded] | None:
+        """Runs one denoise step of a render. Returns the render's outcome if it leaves the stage in this step, else
+        None. The last step also decodes the picture.
         """
         try:
-            decoded = advance(render)
+            decoded = self._advance(render)
         except GridpressError as error:
             if self._tries_again(render, error):
                 return None
@@ -114,40 +96,22 @@ class DenoiseStep:
         self._make_room(render.claim.render_id)
         return True
 
-    def _advance_alone(self, render: DitRender) -> Decoded | None:
-        if render.state is not None and render.state.is_done:
-            return self._end(render, None)
-        (failure,) = self._denoise([render])
-        return self._end(render, failure)
-
-    def _begin(self, render: DitRender) -> None:
-        with self._computing([render]):
-            self._state(render)
-
-    def _denoise_together(self, renders: Sequence[DitRender]) -> Sequence[RenderFailed | None]:
-        """Runs one denoise step of several renders. Returns a list with the failure of each render, or None for a
-        render without a failure.
-
-        If the step as a whole fails, the cause can't be traced to one render. Then each render starts its stage again,
-        alone.
+    def _advance(self, render: DitRender) -> Decoded | None:
+        """Runs the render's next step, and sends a preview if one is due. After the last step it returns the decoded
+        picture. A render whose steps are all done is only decoded.
         """
-        try:
-            return self._denoise(renders)
-        except Exception as error:
-            if is_device_lost(error, self._runner.device):
-                raise
-            log.warning("batch.taken_apart", num_renders=len(renders), error=str(error))
-        for render in renders:
-            render.state, render.denoise_s = None, 0.0
-            self._separate(render.claim.render_id)
-        return [None] * len(renders)
-
-    def _denoise(self, renders: Sequence[DitRender]) -> Sequence[RenderFailed | None]:
-        """Runs one denoise step of these renders. Returns a list with the failure of each render, or None for a render
-        without a failure.
-        """
-        with self._computing(renders):
-            return self._runner.denoise_steps([self._state(render) for render in renders])
+        state = render.state
+        if state is None or not state.is_done:
+            with self._computing(render):
+                state = self._state(render)
+                self._runner.denoise_step(state)
+        if not state.is_done:
+            self._show(render, state)
+            return None
+        began_s = time.monotonic()
+        with self._busy.device():
+            image = self._runner.decode(state)
+        return Decoded(image, denoise_s=render.denoise_s, decode_s=time.monotonic() - began_s)
 
     def _state(self, render: DitRender) -> DenoiseState:
         if render.state is None:
@@ -159,31 +123,12 @@ class DenoiseStep:
         return render.state
 
     @contextmanager
-    def _computing(self, renders: Sequence[DitRender]) -> Iterator[None]:
-        """Adds the duration of the `with` statement's body to the computing time (`denoise_s`) of all these renders,
-        because each of them waits for the whole computation.
-        """
+    def _computing(self, render: DitRender) -> Iterator[None]:
+        """Adds the duration of the `with` statement's body to the computing time (`denoise_s`) of the render."""
         began_s = time.monotonic()
         with self._busy.device():
             yield
-        for render in renders:
-            render.denoise_s += time.monotonic() - began_s
-
-    def _end(self, render: DitRender, failure: RenderFailed | None) -> Decoded | None:
-        """Ends the step for one render: raises the render's failure if it has one, or sends the preview if one is due.
-        After the render's last step it returns the decoded picture.
-        """
-        if failure:
-            raise failure
-        if render.state is None:
-            return None
-        if not render.state.is_done:
-            self._show(render, render.state)
-            return None
-        began_s = time.monotonic()
-        with self._busy.device():
-            image = self._runner.decode(render.state)
-        return Decoded(image, denoise_s=render.denoise_s, decode_s=time.monotonic() - began_s)
+        render.denoise_s += time.monotonic() - began_s
 
     def _show(self, render: DitRender, state: DenoiseState) -> None:
         """Sends the render's preview if one is due after this step. If the preview fails, the render continues."""

@@ -46,11 +46,6 @@ class DitModel:
         return self.tile_above_px is not None and width_px * height_px > self.tile_above_px
 
     @property
-    def is_exact(self) -> bool:
-        """True if the number of rows in a forward pass never changes a picture: on a CPU in float32."""
-        return self.device.type == "cpu" and self.dtype == torch.float32
-
-    @property
     def vae_scale_factor(self) -> int:
         """The side in pixels of the square that one latent covers: 8."""
         return 2 ** (len(self.vae.config.block_out_channels) - 1)

@@ -3,7 +3,6 @@
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, islice
 
 import torch
 from diffusers.models.transformers.transformer_glm_image import GlmImageKVCache
@@ -11,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from shared.errors import RenderFailed
-from shared.geometry import SIZE_MULTIPLE_PX, GridSize
+from shared.geometry import SIZE_MULTIPLE_PX
 from shared.jobs.leases import Claim
 from shared.jobs.spec import Quality, RenderSettings
 from shared.jobs.token_grid import Prior
@@ -20,14 +19,13 @@ from workers.dit.memory import RenderBytes
 from workers.dit.memory_needs import needs_of
 from workers.dit.model.conditions import ConditionCache, condition_set, refuse_other_sizes
 from workers.dit.model.denoise_state import DenoiseState
-from workers.dit.model.denoiser import Branch, Denoiser, Row
+from workers.dit.model.denoiser import Branch, Denoiser
 from workers.dit.model.glyphs import GlyphEncoder
 from workers.dit.model.latents import decode_latents, initial_latents, preprocess_image, shrink_latents
 from workers.dit.model.loading import DitModel
 from workers.dit.model.prior_tokens import checked_prior, doubled_token_ids
 from workers.dit.model.schedule import Schedules
 from workers.dit.model.step_cache import StepCache
-from workers.dit.plan import Plan
 
 _PREVIEW_PX = 256
 
@@ -59,18 +57,15 @@ class DitRunner:
         self,
         model: DitModel,
         denoiser: Denoiser | None = None,
-        plan: Plan | None = None,
         *,
         guidance_batch_px: int = 0,
     ) -> None:
         """Creates the runner. `denoiser` predicts the noise; the default computes everything on the model's own device.
 
-        `plan` says how many rows (guidance branches of renders) of a picture size share a forward pass. Without a plan
-        each row has a pass of its own. Up to `guidance_batch_px` pixels, the two rows of one render share a pass in
-        any case, if they fit together.
+        Each row (guidance branch of a render) has a forward pass of its own. Up to `guidance_batch_px` pixels, the two
+        rows of a render share a pass if they fit together.
         """
         self._model = model
-        self._plan = plan or Plan()
         self._guidance_batch_px = guidance_batch_px
         self._glyphs = GlyphEncoder(model)
         self._schedules = Schedules(model)
@@ -137,59 +132,24 @@ class DitRunner:
             with _named_failures():
                 state.set_conditions(self._conditions_of(prepared))
 
+    @torch.no_grad()
     def denoise_step(self, state: DenoiseState) -> None:
         """Runs one denoise step of a render. Raises `RenderFailed("nan_latents")` if its latents become NaN or
         infinite.
         """
-        (failure,) = self.denoise_steps([state])
-        if failure:
-            raise failure
-
-    @torch.no_grad()
-    def denoise_steps(self, states: Sequence[DenoiseState]) -> list[RenderFailed | None]:
-        """Runs one denoise step of every render. Returns a list with the failure of each render (`nan_latents`), or
-        None for a render without a failure.
-        """
+        is_small = state.size.num_tokens * SIZE_MULTIPLE_PX**2 <= self._guidance_batch_px
         with _named_failures():
-            rows = [state.rows() for state in states]
-            for state, noises in zip(states, self._predict(rows, states[0].size), strict=True):
-                state.advance(noises)
+            state.advance(self._denoiser.predict(state.rows(), 2 if is_small else 1))
             # This waits for the device. So progress is correct, and a hang is noticed in the step that hangs.
-            are_finite = torch.stack([state.latents.isfinite().all() for state in states]).tolist()
-        return [None if is_finite else _nan_latents(state) for state, is_finite in zip(states, are_finite, strict=True)]
-
-    def max_batch(self, size: GridSize) -> int:
-        """Returns how many rows of this picture size share a forward pass. A row is one guidance branch of a render.
-        The scheduler puts no more renders than this number into one step. The number never changes while the worker
-        runs.
-
-        The number is 1 except on a CPU in float32. Elsewhere, the number of rows in a pass changes the rounding. A
-        picture would then depend on the other renders in its pass, and on the plan that its worker has measured.
-        """
-        return self._plan.rows_per_pass(size) if self._model.is_exact else 1
-
-    def _predict(self, rows: Sequence[Sequence[Row]], size: GridSize) -> Sequence[Sequence[Tensor]]:
-        """Returns the noise of the rows of each render. Rows of different renders share a forward pass only where this
-        changes no picture (`max_batch`).
-        """
-        both = 2 if size.num_tokens * SIZE_MULTIPLE_PX**2 <= self._guidance_batch_px else 1
-        max_rows = max(self.max_batch(size), both)
-        if not self._model.is_exact:
-            return [self._denoiser.predict(own, max_rows) for own in rows]
-        noises = iter(self._denoiser.predict(list(chain.from_iterable(rows)), max_rows))
-        return [list(islice(noises, len(own))) for own in rows]
+            is_finite = bool(state.latents.isfinite().all())
+        if not is_finite:
+            reason = f"denoise step {state.num_done} produced NaN or infinite latents"
+            raise RenderFailed("nan_latents", reason)
 
     @property
     def device(self) -> torch.device:
         """The device on which the runner computes."""
         return self._model.device
-
-    @property
-    def most_together(self) -> int:
-        """The largest number of renders for which a common step is faster than separate steps, over all sizes of
-        pictures.
-        """
-        return self._plan.most_rows if self._model.is_exact else 1
 
     @torch.no_grad()
     def preview(self, state: DenoiseState) -> Image.Image:
@@ -250,10 +210,6 @@ class DitRunner:
 
 def _step_cache(settings: RenderSettings) -> StepCache | None:
     return StepCache(settings.num_inference_steps) if settings.quality is Quality.FAST else None
-
-
-def _nan_latents(state: DenoiseState) -> RenderFailed:
-    return RenderFailed("nan_latents", f"denoise step {state.num_done} produced NaN or infinite latents")
 
 
 @contextmanager
