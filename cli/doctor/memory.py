@@ -9,6 +9,7 @@ from diffusers import AutoencoderKL, GlmImageTransformer2DModel
 from torch import nn
 from transformers import GlmImageConfig, GlmImageForConditionalGeneration, GlmImageTextConfig, T5Config, T5EncoderModel
 
+from workers.ar.model.loading import prepare
 from workers.ar.plan import kv_budget
 from workers.dit.byte_counts import decode_bytes, step_bytes, tiled_decode_bytes
 
@@ -31,15 +32,22 @@ class StageMemory:
 
 
 def ar_memory(
-    folder: Path, dtype: torch.dtype, slots: int | None, kv_bytes: int | None, free_gpu_bytes: int | None
+    folder: Path,
+    dtype: torch.dtype,
+    slots: int | None,
+    kv_bytes: int | None,
+    free_gpu_bytes: int | None,
+    *,
+    in_fp8: bool = False,
 ) -> StageMemory:
     """Returns the memory that an AR worker needs: its weights, and the key-value cache that the worker would reserve.
 
-    The tensors of a decode step are not counted, since they take only megabytes.
+    The tensors of a decode step are not counted, since they take only megabytes. `in_fp8` says whether the layers of
+    the text model are in FP8.
     """
     config = GlmImageConfig.from_pretrained(folder, subfolder="vision_language_encoder")
     with torch.device("meta"):
-        network = GlmImageForConditionalGeneration(config).to(dtype)
+        network = prepare(GlmImageForConditionalGeneration(config).to(dtype), in_fp8=in_fp8)
     weights = _num_bytes(network)
     free = None if free_gpu_bytes is None else max(0, free_gpu_bytes - weights)
     _, reserved = kv_budget(slots, kv_bytes, _kv_bytes_per_token(config.text_config, dtype), free)

@@ -20,6 +20,7 @@ def compute(settings: Settings) -> Findings:
     Reports options that don't work on the device as problems.
     """
     from cli.doctor.capabilities import capabilities  # noqa: PLC0415 - takes seconds, and an API has no torch
+    from workers.device.fp8_linear import fp8_problem  # noqa: PLC0415
     from workers.device.placement import guidance_devices, place, sequence_devices  # noqa: PLC0415
     from workers.dit.model.choosing import described, options_of, profile_for, sequence_size  # noqa: PLC0415
 
@@ -36,6 +37,7 @@ def compute(settings: Settings) -> Findings:
         device=f"{placement.device}, {str(placement.dtype).removeprefix('torch.')}",
         profile=profile_for(placement.device).name,
         options=", ".join(f"{name} {value}" for name, value in described(options).items()),
+        ar_weights="FP8 in the text model's layers" if settings.ar_fp8 else "as in the checkpoint",
         sharing="AR and DiT take turns" if settings.share_device else "no",
         guidance=settings.dit_guidance_devices or "both branches on one device",
         large_pictures=settings.dit_sequence_devices or "on one device",
@@ -44,6 +46,8 @@ def compute(settings: Settings) -> Findings:
     _check_option(findings, "GRIDPRESS_DIT_ATTENTION", settings.dit_attention, findings.facts["attention backends"])
     if settings.dit_fp8 in ("tiers", "all") and findings.facts["FP8 weights"] != "yes":
         findings.complain("GRIDPRESS_DIT_FP8 cannot work here", findings.facts["FP8 weights"].removeprefix("no: "))
+    if settings.ar_fp8 and (problem := fp8_problem(placement.device, placement.dtype)):
+        findings.complain("GRIDPRESS_AR_FP8 cannot work here", problem)
     return findings
 
 
@@ -65,7 +69,7 @@ def memory(settings: Settings) -> Findings:
     try:
         placement = place(settings)
         free = free_bytes(placement.device)
-        ar = ar_memory(folder, placement.dtype, settings.ar_slots, settings.ar_kv_bytes, free)
+        ar = ar_memory(folder, placement.dtype, settings.ar_slots, settings.ar_kv_bytes, free, in_fp8=settings.ar_fp8)
         in_tiles = settings.dit_vae_tiles == "always"
         size_of = partial(dit_memory, folder, placement.dtype, fp8=options_of(settings, placement).fp8)
         dits = [size_of(side, side, in_tiles=in_tiles) for side in _SIDES_PX]

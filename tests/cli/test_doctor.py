@@ -96,10 +96,10 @@ def test_the_report_names_device_options_and_the_memory_of_both_stages(examine: 
 
 def test_settings_that_cannot_work_here_are_problems(examine: Examine, tmp_path: Path) -> None:
     status, parts = examine(
-        "--model", str(tmp_path), torch_is_there=True, device="cpu", dit_fp8="1", dit_attention="sage"
+        "--model", str(tmp_path), torch_is_there=True, device="cpu", dit_fp8="1", ar_fp8="1", dit_attention="sage"
     )
     assert status == 1
-    assert len(parts["compute"]["problems"]) == 2
+    assert len(parts["compute"]["problems"]) == 3
     assert "no GLM-Image checkpoint" in parts["memory"]["problems"][0]["what"]
 
 
@@ -114,6 +114,9 @@ def test_weights_are_counted_without_being_loaded(tiny_checkpoint: Path) -> None
     ar = ar_memory(tiny_checkpoint, torch.bfloat16, 1, None, None)
     assert ar.weights == plan.weight_bytes
     assert ar.reserved // plan.bytes_per_token == plan.num_kv_tokens
+    in_fp8 = load_ar_model(str(tiny_checkpoint), *place, in_fp8=True)
+    converted = ar_memory(tiny_checkpoint, torch.bfloat16, 1, None, None, in_fp8=True)
+    assert converted.weights == plan_memory(in_fp8, 1, None).weight_bytes < ar.weights
     model = load_dit_model(str(tiny_checkpoint), *place)
     parts = (model.transformer, model.vae, model.text_encoder)
     counted = sum(weight.numel() * weight.element_size() for part in parts for weight in part.parameters())
@@ -153,7 +156,7 @@ def test_a_card_that_holds_one_stage_is_advised_to_be_shared(
 
     stage = SimpleNamespace(total=18, weights=16, reserved=2, working=0)
     monkeypatch.setattr(capabilities, "free_bytes", lambda _: 24)
-    monkeypatch.setattr(memory, "ar_memory", lambda *_: stage)
+    monkeypatch.setattr(memory, "ar_memory", lambda *_, **__: stage)
     monkeypatch.setattr(memory, "dit_memory", lambda *_, **__: stage)
     found = stages.memory(Settings(model=str(tiny_checkpoint), device="cpu", share_device=shared))
     assert (not found.problems) == fits

@@ -15,20 +15,25 @@ FILE = ROOT / "docs" / "devices.md"
 BEGIN, END = "<!-- memory: begin -->", "<!-- memory: end -->"
 
 # The bytes that cards of these sizes report, the smallest of each size that is sold.
-CARDS = {"16 GB": 16.7e9, "24 GB": 24.1e9, "48 GB": 47.8e9, "80 GB": 85.0e9, "141 GB": 150.0e9}
+CARDS = {"16 GB": 16.7e9, "24 GB": 24.1e9, "32 GB": 32.2e9, "48 GB": 47.8e9, "80 GB": 85.0e9, "141 GB": 150.0e9}
 _DIT_WIDTH, _VAE_CHANNELS, _BF16 = 4096, 512, 2
 _SMALLEST = Settings(dit_fp8="all", low_memory=True)
+_BOTH_IN_FP8 = Settings(ar_fp8=True, dit_fp8="all")
+_ONE_PICTURE = 6_400 * 40 * 1024  # KV memory of one picture of 2048x2048 with a long prompt
 
 
 def tables() -> str:
     """Returns both tables: the memory of each part, and the workers that fit on each size of card."""
     parts = "".join(f"| {name} | {figure} | {why} |\n" for name, figure, why in _parts())
     cards = "".join(f"| {name} | {workers} | {most} |\n" for name, workers, most in _cards())
+    in_fp8 = "".join(f"| {name} | {workers} | {most} |\n" for name, workers, most in _cards_in_fp8())
     return (
         "| part | GB | calculation |\n|---|---|---|\n"
         f"{parts}\n"
         "| card | `gridpress up --gpus all` starts | GB at most |\n|---|---|---|\n"
-        f"{cards}"
+        f"{cards}\n"
+        "| card | with `GRIDPRESS_AR_FP8=1` and `GRIDPRESS_DIT_FP8=all` it starts | GB at most |\n|---|---|---|\n"
+        f"{in_fp8}\n{_shortage()}"
     )
 
 
@@ -40,6 +45,7 @@ def page() -> str:
 
 def _parts() -> Iterator[tuple[str, str, str]]:
     yield "AR weights", _gb(n.AR_WEIGHTS), "10.1 billion parameters in bfloat16, with vision tower and VQ encoder"
+    yield "AR weights with layers in FP8", _gb(n.AR_IN_FP8), "8.2 of the 10.1 billion parameters have one byte"
     yield "AR step", _gb(n.AR_STEP), "a prefill, or a condition image"
     yield "AR KV memory", f"{_gb(n.KV_LEAST)} to {_gb(n.KV_MOST)}", "40 KiB a token; 1,600 tokens for 1024x1024"
     yield "DiT blocks", f"{_gb(n.DIT_BLOCKS)}; in FP8 {_gb(n.DIT_BLOCKS // 2)}", "6.8 billion parameters"
@@ -68,6 +74,29 @@ def _cards() -> Iterator[tuple[str, str, str]]:
             seats = assign([gpu], needs, num_ar=0, num_dit=1)
         copy = n.FP8_COPY if num_bytes >= FP8_COPY_CARD_BYTES else 0
         yield name, _workers(seats), _gb(_most(seats, needs) + copy)
+
+
+def _cards_in_fp8() -> Iterator[tuple[str, str, str]]:
+    needs = Needs.of(_BOTH_IN_FP8)
+    for name, num_bytes in CARDS.items():
+        gpu = Gpu(0, name, int(num_bytes))
+        try:
+            seats = assign([gpu], needs, num_ar=None, num_dit=None, may_take_turns=False)
+        except Misconfigured:
+            yield name, f"nothing: {_gb(needs.ar + needs.dit - gpu.num_bytes)} GB are missing", ""
+        else:
+            yield name, _workers(seats), _gb(_most(seats, needs))
+
+
+def _shortage() -> str:
+    """Returns sentences that say how much memory both stages in FP8 miss on a card of 24 GB in the best case."""
+    needs = Needs.of(_BOTH_IN_FP8.model_copy(update={"low_memory": True}))
+    least = needs.ar - n.KV_LEAST + _ONE_PICTURE + needs.dit
+    return (
+        f"With `GRIDPRESS_LOW_MEMORY` and KV memory for only one picture of 2048x2048 ({_gb(_ONE_PICTURE)} GB), both "
+        f"stages in FP8\nneed {_gb(least)} GB. Cards of 24 GB report {_gb(int(CARDS['24 GB']))} to 25.8 GB, so "
+        f"{_gb(int(least - 24 * 2**30))} to {_gb(int(least - CARDS['24 GB']))} GB are missing.\n"
+    )
 
 
 def _workers(seats: list[Seat] | tuple[Seat, ...]) -> str:

@@ -48,7 +48,8 @@ def find_model(settings: Settings, parts: tuple[str, ...], phase: Phases = _no_p
       the commit; without it, a worker logs which commit it has found.
     - The revision of a folder is 12 hex digits, a hash of the names, sizes, beginnings and ends of the files of its
       parts (`workers.model.fingerprint`).
-    - With `GRIDPRESS_DIT_FP8=all` the revision ends in `-fp8`, because all pictures differ then.
+    - With `GRIDPRESS_DIT_FP8=all` the revision ends in `-fp8`, and with `GRIDPRESS_AR_FP8` it has `-arfp8` before that,
+      because all pictures differ then.
 
     `phase` begins to show the progress of a download of this many bytes, and yields a function that counts them. Raises
     `MissingCheckpoint` if the settings name no model for a GPU, or if the model is missing or can't be
@@ -64,7 +65,8 @@ def find_model(settings: Settings, parts: tuple[str, ...], phase: Phases = _no_p
         path = download(model, settings.model_revision, parts, phase)
         check_parts(str(path), parts)
         revision = Revision(path.name[:12])
-    return ModelSource(str(path), served_revision(revision, settings.dit_fp8), num_weight_bytes(path, parts))
+    served = served_revision(revision, settings.dit_fp8, is_ar_in_fp8=settings.ar_fp8)
+    return ModelSource(str(path), served, num_weight_bytes(path, parts))
 
 
 def _default(settings: Settings) -> str:

@@ -130,7 +130,11 @@ def _ar_card(cards: Sequence[_Card], may_take_turns: bool, removable: list[_Card
             removable.remove(roomy[-1])
             roomy[-1].num_dit, roomy[-1].num_ar = 0, 1
             return roomy[-1]
-    raise Misconfigured(f"an AR worker of {_gb(cards[0].needs.ar if cards else 0)} does not fit on {_described(cards)}")
+    if not cards:
+        raise Misconfigured("an AR worker does not fit on no GPU")
+    need, most = cards[0].needs.ar, max(card.free for card in cards)
+    missing = f"{_gb(need - most)} are missing"
+    raise Misconfigured(f"an AR worker of {_gb(need)} does not fit on {_described(cards)}: {missing}")
 
 
 def describe(gpus: Sequence[Gpu], seats: Sequence[Seat]) -> Iterator[str]:

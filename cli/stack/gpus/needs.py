@@ -9,6 +9,7 @@ from typing import Self
 from shared.settings.settings import Settings
 
 AR_WEIGHTS = 20_200_000_000  # 10.1 billion parameters in bfloat16, with the vision tower and the VQ encoder
+AR_IN_FP8 = 12_100_000_000  # the same, with the 8.2 billion weights of the text model's layers in FP8
 AR_STEP = 500_000_000  # a prefill, or a condition image in the vision tower
 KV_LEAST = 2**31  # 32 renders of 1024x1024
 KV_MOST = 8_388_608_000  # 32 renders of 6,400 tokens: the worker's own default
@@ -35,4 +36,5 @@ class Needs:
         """Returns the needs of the full-size model with these settings."""
         saved = {"all": DIT_BLOCKS // 2, "tiers": -FP8_COPY}.get(settings.dit_fp8, 0)
         saved += DIT_ENCODERS if settings.low_memory else 0
-        return cls(dit=cls().dit - saved)
+        saved_of_ar = AR_WEIGHTS - AR_IN_FP8 if settings.ar_fp8 else 0
+        return cls(ar=cls().ar - saved_of_ar, dit=cls().dit - saved)

@@ -98,6 +98,42 @@ def test_on_cards_of_24_gb_the_stages_take_turns_instead_of_spending_a_card_on_a
     assert {seat.worker for seat in seats if seat.takes_turns} == {"ar-0", "dit-0"}
 
 
+IN_FP8 = Settings(ar_fp8=True, dit_fp8="all")
+
+
+@pytest.mark.parametrize("size_gib", [30, 32, 48])
+def test_both_stages_in_fp8_stand_beside_each_other_on_a_card_of_32_gb(size_gib: float) -> None:
+    """Without FP8 they take turns on a card of 32 GB. FP8 makes other pictures, so only the settings choose it."""
+    needs = Needs.of(IN_FP8)
+    ar, dit = assign(cards(size_gib), needs, num_ar=None, num_dit=None, may_take_turns=False)
+    assert not ar.takes_turns
+    assert dit.has_company
+    assert ar.kv_bytes
+    assert needs.ar - KV_LEAST + ar.kv_bytes + needs.dit <= size_gib * GIB
+    assert assign(cards(size_gib), NEEDS, num_ar=None, num_dit=None)[0].takes_turns == (size_gib <= 32)
+
+
+@pytest.mark.parametrize(("size_gib", "missing"), [(22.5, "5.3 GB"), (24, "3.7 GB")])
+def test_both_stages_in_fp8_miss_some_memory_on_a_card_of_24_gb(
+    size_gib: float, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = IN_FP8.model_copy(update={"model": REAL})
+    with pytest.raises(Misconfigured, match=rf"AR worker of 15\.2 GB.*: {missing} are missing"):
+        workers_on_gpus("all", settings, None, None, lambda: cards(size_gib))
+
+
+def test_ar_in_fp8_takes_turns_with_a_dit_of_the_checkpoints_weights() -> None:
+    settings = Settings(model=REAL, ar_fp8=True)
+    environment = workers_on_gpus("all", settings, None, None, lambda: cards(24)).environment
+    assert all(env["GRIDPRESS_SHARE_DEVICE"] == "true" for env in environment.values())
+
+
+def test_an_ar_worker_in_fp8_has_room_on_a_card_of_16_gb() -> None:
+    needs = Needs.of(Settings(ar_fp8=True))
+    seats = assign(cards(15.6, 24), needs, num_ar=1, num_dit=1, may_take_turns=False)
+    assert where(seats) == {"ar-0": 0, "dit-0": 1}
+
+
 def test_ar_gets_a_small_card_alone_only_where_the_others_keep_it_busy() -> None:
     seats = assign(cards(*(DITS_PER_AR + 2) * [24]), NEEDS, num_ar=1, num_dit=None)
     shared = Counter(where(seats).values())

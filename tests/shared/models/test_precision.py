@@ -31,3 +31,10 @@ def test_exact_in_fp8_is_another_revision_and_the_tiers_are_not() -> None:
     served = {fp8: served_revision(revision, fp8) for fp8 in ("auto", "off", "tiers", "all")}  # type: ignore[arg-type]
     assert served == {**dict.fromkeys(("auto", "off", "tiers"), revision), "all": "abc123-fp8"}
     assert [has_exact_in_fp8(each) for each in (revision, served["all"], None)] == [False, True, False]
+
+
+def test_ar_in_fp8_is_another_revision_whatever_the_dit_does() -> None:
+    revision = Revision("abc123")
+    served = [served_revision(revision, fp8, is_ar_in_fp8=ar) for fp8 in ("tiers", "all") for ar in (False, True)]
+    assert served == ["abc123", "abc123-arfp8", "abc123-fp8", "abc123-arfp8-fp8"]
+    assert [has_exact_in_fp8(each) for each in served] == [False, False, True, True], "exact is of the DiT"

@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from transformers import GlmImageConfig, GlmImageForConditionalGeneration
 
+from cli.stack.gpus.needs import AR_IN_FP8, AR_WEIGHTS
 from shared.errors import Misconfigured
 from shared.jobs.token_grid import Prior
 from shared.settings.settings import Settings
 from tests.workers.ar.claims import an_engine, finish
 from tests.workers.ar.test_decode_loop import EDITS, a_fixed_engine
 from workers.ar.main import refuse_without_fp8
-from workers.ar.model.loading import ArModel, load_ar_model
+from workers.ar.model.loading import ArModel, load_ar_model, prepare
 from workers.ar.sequence import ArSequence
 from workers.device import fp8_linear
 from workers.device.fp8_linear import FP8, MAX_FP8, Fp8Linear, to_fp8
@@ -30,6 +32,19 @@ GPU = Placement(torch.device("cuda", 0), torch.bfloat16)
 @pytest.fixture(scope="module")
 def fp8_model(tiny_checkpoint: Path) -> ArModel:
     return load_ar_model(str(tiny_checkpoint), CPU, torch.float32, in_fp8=True)
+
+
+@pytest.mark.parametrize(("in_fp8", "planned"), [(False, AR_WEIGHTS), (True, AR_IN_FP8)])
+def test_the_full_model_has_the_bytes_with_which_memory_is_planned(in_fp8: bool, planned: int) -> None:
+    config = GlmImageConfig(text_config={"num_hidden_layers": 2})  # all layers are alike
+    with torch.device("meta"):
+        network = prepare(GlmImageForConditionalGeneration(config).to(torch.bfloat16), in_fp8=in_fp8)
+    a_layer = num_bytes(network.model.language_model.layers[0])
+    assert abs(num_bytes(network) + 38 * a_layer - planned) < 50_000_000, "figures have one digit after the point"
+
+
+def num_bytes(module: nn.Module) -> int:
+    return sum(weight.numel() * weight.element_size() for weight in module.parameters())
 
 
 def test_only_the_matrices_of_the_text_models_layers_are_in_fp8(ar_model: ArModel, fp8_model: ArModel) -> None:
