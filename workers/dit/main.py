@@ -145,8 +145,15 @@ def _load(
     folder: str, settings: Settings, placement: Placement, options: DitOptions, on_bytes: OnBytes = ignore_bytes
 ) -> DitModel:
     """Loads the model onto its device and applies the options to it."""
-    model = load_dit_model(folder, placement.device, placement.dtype, low_memory=settings.low_memory, on_bytes=on_bytes)
-    fp8_blocks = apply_options(model.transformer, options)
+    model = load_dit_model(
+        folder,
+        placement.device,
+        placement.dtype,
+        low_memory=settings.low_memory,
+        has_transformer_on_host=options.fp8 == "all",
+        on_bytes=on_bytes,
+    )
+    fp8_blocks = apply_options(model.transformer, options, placement.device)
     layout = torch.channels_last if options.channels_last else torch.contiguous_format
     model.vae.to(memory_format=layout)
     tile_above_px = tile_limit_px(vae_tiles_of(settings, placement), model.vae, placement.device)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -136,6 +137,22 @@ def test_fp8_weights_cannot_be_parked() -> None:
 def test_fp8_needs_a_gpu(model: DitModel) -> None:
     with pytest.raises(Misconfigured, match="compute capability"):
         apply_options(model.transformer, DitOptions(fp8="all"))
+
+
+def test_blocks_go_to_the_device_one_by_one_if_all_are_in_fp8(model: DitModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a card has room for the worker that has none for the checkpoint's blocks."""
+    device, on_device = torch.device("meta"), []
+
+    def quantize(block: torch.nn.Module, _: object) -> None:
+        assert {weight.device for weight in block.parameters()} == {device}
+        on_device.append(sum(next(each.parameters()).device == device for each in model.transformer.transformer_blocks))
+
+    torchao = SimpleNamespace(quantize_=quantize, Float8WeightOnlyConfig=lambda: None)
+    monkeypatch.setattr(module, "refuse_without_fp8", lambda _: None)
+    monkeypatch.setattr(module, "import_module", lambda _: torchao)
+    apply_options(model.transformer, DitOptions(fp8="all"), device)
+    assert on_device == [1, 2]
+    assert {weight.device for weight in model.transformer.parameters()} == {device}
 
 
 @pytest.mark.parametrize(

@@ -85,17 +85,21 @@ def load_dit_model(
     dtype: torch.dtype,
     *,
     low_memory: bool = False,
+    has_transformer_on_host: bool = False,
     on_bytes: OnBytes = ignore_bytes,
 ) -> DitModel:
     """Loads the DiT model from a folder with the layout of diffusers' `GlmImagePipeline`. On a CPU in float32, packs
     the weights for oneDNN. `on_bytes` is called with the bytes of each tensor that has arrived on the device.
 
-    Raises `MissingCheckpoint` if there is no checkpoint, or if a part of it is missing, unreadable or incomplete.
+    With `has_transformer_on_host` the transformer stays in host memory, for `apply_options`, which moves it to the
+    device in FP8. Raises `MissingCheckpoint` if there is no checkpoint, or if a part of it is missing, unreadable or
+    incomplete.
     """
     check_parts(folder, DIT_PARTS)
     part = Path(folder)
     resting = torch.device("cpu") if low_memory else device
-    transformer = load_with_diffusers(GlmImageTransformer2DModel, part / "transformer", device, dtype, on_bytes)
+    first = torch.device("cpu") if has_transformer_on_host else device
+    transformer = load_with_diffusers(GlmImageTransformer2DModel, part / "transformer", first, dtype, on_bytes)
     vae = load_with_diffusers(AutoencoderKL, part / "vae", resting, dtype, on_bytes)
     text_encoder = load_with_transformers(T5EncoderModel, part / "text_encoder", resting, dtype, on_bytes)
     if device.type == "cpu" and dtype == torch.float32:

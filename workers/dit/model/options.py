@@ -60,18 +60,22 @@ class DitOptions:
         return {name: value for name, value in named.items() if value}
 
 
-def apply_options(transformer: GlmImageTransformer2DModel, options: DitOptions) -> nn.ModuleList | None:
-    """Applies the options to the transformer in place, on its device. It compiles nothing yet; the first forward pass
-    does. Returns the copy of the blocks in FP8, or None if no render uses one.
+def apply_options(
+    transformer: GlmImageTransformer2DModel, options: DitOptions, device: torch.device | None = None
+) -> nn.ModuleList | None:
+    """Moves the transformer to `device`, if one is given, and applies the options to it in place. It compiles nothing
+    yet; the first forward pass does. Returns the copy of the blocks in FP8, or None if no render uses one.
 
     Raises `Misconfigured` if this machine lacks something that an option needs.
     """
     blocks, fp8_copy = transformer.transformer_blocks, None
-    if options.attention:
-        _set_attention(transformer, options.attention)
+    device = device or transformer.device
     if options.fp8:
         fp8_copy = copy.deepcopy(blocks) if options.fp8 == "tiers" else None
-        _quantize(fp8_copy or blocks, transformer.device, for_speed=fp8_copy is not None)
+        _quantize(fp8_copy or blocks, device, for_speed=fp8_copy is not None)
+    transformer.to(device)
+    if options.attention:
+        _set_attention(transformer, options.attention)
     if options.compiler:
         _refuse_packed(transformer, options.compiler)
         # Text lengths differ from prompt to prompt. With dynamic shapes one graph serves every size. With too low a
@@ -104,8 +108,10 @@ def _set_attention(transformer: GlmImageTransformer2DModel, backend: str) -> Non
         raise Misconfigured(f"GRIDPRESS_DIT_ATTENTION={backend} cannot run on this device: {reason}")
 
 
-def _quantize(blocks: nn.Module, device: torch.device, *, for_speed: bool) -> None:
+def _quantize(blocks: nn.ModuleList, device: torch.device, *, for_speed: bool) -> None:
     """Converts the weights of the linear layers in the blocks to float8, with one scale for each row.
+
+    Each block goes to the device shortly before. So the device never holds all blocks of the checkpoint.
 
     With `for_speed`, inputs are converted as well, and the products are computed in float8. Otherwise they are computed
     in the model's dtype, which only saves memory.
@@ -117,7 +123,8 @@ def _quantize(blocks: nn.Module, device: torch.device, *, for_speed: bool) -> No
         if for_speed
         else quantization.Float8WeightOnlyConfig()
     )
-    quantization.quantize_(blocks, config)
+    for block in blocks:
+        quantization.quantize_(block.to(device), config)
 
 
 def _refuse_packed(transformer: GlmImageTransformer2DModel, compiler: str) -> None:
