@@ -1,7 +1,6 @@
 """Device options: what is named is done, what cannot be done is refused by name, and the picture stays."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +14,6 @@ from tests.fixtures.pictures import photo_like
 from tests.workers.dit.claims import make_claim
 from tests.workers.dit.rendering import denoise, largest_difference, render
 from workers.device.placement import Placement
-from workers.dit.main import _may_batch
 from workers.dit.model import options as module
 from workers.dit.model.choosing import options_of
 from workers.dit.model.loading import DitModel, load_dit_model
@@ -90,27 +88,6 @@ def test_after_a_warm_up_no_size_and_no_prompt_is_compiled_anew(model: DitModel)
                 images = photos[:num_images]
                 claim = make_claim(width=256, height=384, guidance=guidance, prompt=prompt, images=images)
                 denoise(runner, claim, images)
-
-
-@pytest.mark.parametrize(
-    ("device", "dtype", "given", "may"),
-    [
-        ("cpu", torch.float32, {}, True),
-        ("cpu", torch.bfloat16, {}, False),
-        ("cuda", torch.bfloat16, {}, False),
-        ("cuda", torch.float32, {}, False),
-        ("cpu", torch.float32, {"dit_compile": "eager"}, False),
-        ("cpu", torch.float32, {"dit_compile": "none"}, True),
-        ("cpu", torch.float32, {"dit_guidance_devices": "cpu,cpu"}, False),
-        ("cpu", torch.float32, {"dit_sequence_devices": "cpu,cpu"}, False),
-    ],
-)
-def test_only_a_worker_that_may_batch_rows_measures_how_many(
-    dit_model: DitModel, device: str, dtype: torch.dtype, given: dict[str, str], may: bool
-) -> None:
-    model = replace(dit_model, device=torch.device(device), dtype=dtype)
-    settings = Settings(**given)  # type: ignore[arg-type]
-    assert _may_batch(model, settings, options_of(settings, CPU)) is may
 
 
 def test_another_attention_backend_makes_the_same_picture(dit_model: DitModel, model: DitModel) -> None:
