@@ -258,7 +258,8 @@ class Settings(
     )
     dit_warm_up: str = Field(
         default="1024x1024",
-        description="picture sizes that a worker with compilation renders once before it is ready, separated by commas",
+        description="picture sizes that a worker on a GPU, or with compilation, renders once before it is ready, "
+        "separated by commas",
     )
     dit_attention: str | None = Field(
         default=None,
@@ -270,8 +271,6 @@ class Settings(
         description="which renders use weights of the DiT in FP8 (torchao). tiers: every quality but exact, with a "
         "second copy of the blocks. all (or 1): also exact, which saves memory. The model revision then ends in -fp8, "
         "so give AR workers the same value. off (or 0): none. auto: tiers, where the profile of the device says so",
-        # YAML of the chart may say true and false.
-        json_schema_extra={"type": ["string", "boolean"], "enum": ["auto", "off", "tiers", "all", True, False]},
     )
     dit_channels_last: bool | None = Field(
         default=None,

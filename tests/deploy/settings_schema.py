@@ -39,8 +39,15 @@ _OF_PEOPLE = {"title", "default", "description"}
 def settings_schema() -> dict[str, Any]:
     """Returns the schema of `settings`: each with the type and limits that the code has."""
     described: Mapping[str, Mapping[str, Any]] = Settings.model_json_schema()["properties"]
-    allowed = {name: _limits(entry) for name, entry in sorted(described.items()) if name not in OWNED}
+    allowed = {name: _as_yaml(_limits(entry)) for name, entry in sorted(described.items()) if name not in OWNED}
     return {"type": "object", "additionalProperties": False, "properties": allowed}
+
+
+def _as_yaml(limits: dict[str, Any]) -> dict[str, Any]:
+    """Allows true and false beside a choice with `off`, because YAML reads `off` as false."""
+    if "off" not in limits.get("enum", ()):
+        return limits
+    return {**limits, "type": [limits["type"], "boolean"], "enum": [*limits["enum"], True, False]}
 
 
 def _limits(entry: Mapping[str, Any]) -> dict[str, Any]:

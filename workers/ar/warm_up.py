@@ -1,4 +1,7 @@
-"""Begins two pictures at start-up. So kernels are loaded and memory is reserved before the first real picture."""
+"""Begins two pictures from text at start-up. So kernels are loaded and memory is reserved before the first real one.
+
+Condition images of edits are not part of it.
+"""
 
 import time
 
@@ -14,17 +17,22 @@ log = structlog.get_logger()
 
 _SIDE_PX = 256  # the smallest picture; prefill and steps of larger ones run the same kernels
 _NUM_STEPS = 2
-_NUM_WORDS = (4, 400)  # the second prompt fills whole chunks of a prefill
+_NUM_WORDS = (4, 600)  # the second prompt fills whole chunks of a prefill
 
 
 def warm_up(engine: ArEngine) -> None:
-    """Prefills a short and a long prompt, and decodes a few tokens of each. The engine is idle again afterwards."""
+    """Prefills a short and a long prompt, and decodes a few tokens of each. The engine is idle again afterwards.
+
+    Raises the error of a picture that fails, because then all later ones would fail, too.
+    """
     began_s = time.monotonic()
     for num_words in _NUM_WORDS:
         claim = _claim(" ".join(["word"] * num_words))
         engine.admit(claim)
         while not engine.is_idle and engine.progress()[claim.render_id].done < _NUM_STEPS:
-            engine.step()
+            for outcome in engine.step():
+                if outcome.error:
+                    raise outcome.error
         engine.drop(claim.render_id)
     log.info("ar.warmed_up", wall_s=round(time.monotonic() - began_s, 1))
 

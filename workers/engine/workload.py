@@ -27,7 +27,7 @@ class Workload:
         self._claims.pop(render_id, None)
 
     def note_batch(self, num_renders: int) -> None:
-        """Notes how many renders shared a step: several in the AR stage, usually one in the DiT stage."""
+        """Notes how many renders shared a step: several in the AR stage, always one in the DiT stage."""
         self._num_together = max(self._num_together, num_renders)
 
     def note_steps(self, num_steps: int, took_s: float) -> None:

@@ -72,8 +72,9 @@ class _Card:
             return Seat(worker, self.gpu, self.takes_turns, has_company, kv_bytes if has_company else None)
         shared = self.free - self.num_ar * (kv_bytes - KV_LEAST)  # what AR leaves beside the least needs
         dit_bytes = self.needs.dit + int(_DIT_SHARE * shared) // self.num_dit
-        is_crowded = self.num_dit > 1 or self.num_ar > 1
-        return Seat(worker, self.gpu, self.takes_turns, has_company, dit_bytes=dit_bytes if is_crowded else None)
+        # A DiT worker that is ready before AR would otherwise count on the memory that AR takes later.
+        shares = has_company and not self.takes_turns
+        return Seat(worker, self.gpu, self.takes_turns, has_company, dit_bytes=dit_bytes if shares else None)
 
 
 def assign(

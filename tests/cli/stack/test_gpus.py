@@ -87,8 +87,17 @@ def test_the_least_part_with_a_copy_in_fp8_holds_what_the_worker_needs_beside_it
     assert NEEDS.dit + FP8_COPY <= FP8_COPY_PART_BYTES
 
 
+@pytest.mark.parametrize("size_gib", [44.5, 66, 80, 140])
+def test_a_dit_worker_does_not_count_on_the_memory_that_ar_beside_it_takes_later(size_gib: float) -> None:
+    ar, dit = assign(cards(size_gib), NEEDS, num_ar=1, num_dit=1)
+    assert dit.dit_bytes is not None
+    assert ar.kv_bytes is not None
+    assert NEEDS.dit <= dit.dit_bytes <= size_gib * GIB - (NEEDS.ar - KV_LEAST + ar.kv_bytes)
+
+
 def test_a_dit_worker_that_has_a_card_alone_measures_its_memory_itself() -> None:
-    assert {seat.dit_bytes for seat in assign(cards(80, 24), NEEDS, num_ar=None, num_dit=None)} == {None}
+    parts = {seat.worker: seat.dit_bytes for seat in assign(cards(80, 24), NEEDS, num_ar=None, num_dit=None)}
+    assert parts["dit-1"] is None
 
 
 @pytest.mark.parametrize("num_cards", [1, 2, 4])

@@ -1,7 +1,10 @@
 """The warm-up of an AR worker leaves nothing behind, and changes no picture."""
 
+import pytest
+import torch
 from structlog.testing import capture_logs
 
+from shared.errors import RenderFailed
 from tests.workers.ar.claims import a_claim, an_engine, finish
 from workers.ar.model.loading import ArModel
 from workers.ar.warm_up import warm_up
@@ -19,3 +22,15 @@ def test_a_warm_engine_is_idle_and_gives_the_tokens_of_a_cold_one(ar_model: ArMo
     assert len(prefills) >= 2
     assert (warm.is_idle, warm.kv_used_ratio) == (True, 0)
     assert finish(warm, [edit]) == finish(cold, [edit])
+
+
+def test_a_worker_whose_warm_up_fails_does_not_become_ready(ar_model: ArModel) -> None:
+    """A broken kernel, for example, would let every later render fail as well."""
+
+    def no_numbers(*_: object) -> object:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    engine = an_engine(ar_model, 4_000, 2)
+    engine._runner.prefill = no_numbers  # type: ignore[method-assign,assignment]
+    with pytest.raises(RenderFailed):
+        warm_up(engine)

@@ -106,6 +106,13 @@ def test_settings_come_before_the_profile(machine: Machine) -> None:
     assert vae_tiles_of(given, GPU) == "never"
 
 
+def test_branches_on_two_devices_cannot_be_told_to_share_a_pass(machine: Machine) -> None:
+    machine((9, 0))
+    given = Settings(dit_guidance_batch_px=512 * 512, dit_guidance_devices="cuda:0,cuda:1")
+    with pytest.raises(Misconfigured, match="GRIDPRESS_DIT_GUIDANCE_BATCH_PX and GRIDPRESS_DIT_GUIDANCE_DEVICES"):
+        options_of(given, GPU)
+
+
 def test_only_a_setting_puts_exact_in_fp8_and_the_worker_says_so(machine: Machine) -> None:
     machine((9, 0))
     for fp8, expected in (("auto", "tiers"), ("tiers", "tiers"), ("all", "all"), ("off", None)):

@@ -80,6 +80,7 @@ def test_after_a_warm_up_no_size_and_no_prompt_is_compiled_anew(model: DitModel)
     apply_options(model.transformer, DitOptions(compiler="eager"))
     runner = DitRunner(model, guidance_batch_px=256 * 256)  # so both branches of a small picture share a pass
     warm_up(runner, [(256, 256), (320, 256)])
+    assert runner._conditions._kept is None, "the condition keys of the warm-up take memory from renders"
     photos = [photo_like(512, 576, seed=3), photo_like(576, 512, seed=4), photo_like(512, 512, seed=5)]
     with torch.compiler.set_stance("fail_on_recompile"):
         for guidance in (1.5, 1.0):

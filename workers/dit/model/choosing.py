@@ -129,6 +129,11 @@ def _fp8(
 
 
 def _guidance_batch(settings: Settings, profile: DeviceProfile) -> tuple[int, str]:
+    if settings.dit_guidance_batch_px and settings.dit_guidance_devices:
+        raise Misconfigured(
+            "GRIDPRESS_DIT_GUIDANCE_BATCH_PX and GRIDPRESS_DIT_GUIDANCE_DEVICES exclude each other: branches on two "
+            "devices share no forward pass"
+        )
     if settings.dit_guidance_batch_px is not None:
         return settings.dit_guidance_batch_px, _SETTING
     if profile.guidance_batch_px and settings.dit_guidance_devices:

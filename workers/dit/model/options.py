@@ -34,8 +34,8 @@ class DitOptions:
       `tiers` the device holds both the blocks of the checkpoint and a copy in FP8.
     - `channels_last` is the layout of the VAE's weights.
     - Up to `guidance_batch_px` pixels, the two guidance branches of a picture share a forward pass.
-    - `warm_up` has the picture sizes (width, height) in pixels for which a step is compiled at start-up. It is used
-      only if `compiler` is set.
+    - `warm_up` has the picture sizes (width, height) in pixels that are rendered at start-up: on a GPU, or if
+      `compiler` is set.
     - `reasons` has the reason for each option, for people.
     """
 

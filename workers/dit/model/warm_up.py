@@ -35,6 +35,7 @@ def warm_up(
             state = runner.start(claim, images)
             runner.denoise_step(state)
             runner.decode(state)
+        runner.free()  # the memory of condition keys is free again before it is measured
         log.info("dit.warmed_up", size=f"{width_px}x{height_px}", wall_s=round(time.monotonic() - began_s, 1))
 
 
