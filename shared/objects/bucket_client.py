@@ -24,6 +24,8 @@ from shared.objects.tenant_bucket import TenantBucket
 _PART_BYTES = 8 * 2**20
 _MOST_DELETED = 1000  # objects in one request
 _MOST_LISTED = 500  # objects in one response, so that it stays below the size limit with the longest names
+_OF_REQUEST = (ClientError, BotoCoreError, EgressRefused, EgressFailed, SealBroken, Misconfigured, ValueError)
+_OF_RESPONSE = (LookupError, TypeError, AttributeError)  # a part is missing or is something else
 _making = threading.Lock()  # botocore's loader, which all clients share, is not safe for several threads
 
 
@@ -65,13 +67,14 @@ class BucketClient:
         first, second = next(parts, b""), next(parts, None)
         if second is None:
             return self.put(key, first, content_type)
+        where = {"Bucket": self.place.bucket, "Key": key}
         with _explained(self.place):
-            begun = self._client.create_multipart_upload(Bucket=self.place.bucket, Key=key, ContentType=content_type)
+            upload_id = self._client.create_multipart_upload(**where, ContentType=content_type)["UploadId"]
         try:
-            self._upload(key, begun["UploadId"], _and_then(first, second, parts))
+            self._upload(key, upload_id, _and_then(first, second, parts))
         except BaseException:
-            with suppress(ClientError, BotoCoreError, GridpressError):
-                self._client.abort_multipart_upload(Bucket=self.place.bucket, Key=key, UploadId=begun["UploadId"])
+            with suppress(BucketRefused), _explained(self.place):  # the first error is the one to show
+                self._client.abort_multipart_upload(**where, UploadId=upload_id)
             raise
         return None
 
@@ -79,8 +82,8 @@ class BucketClient:
         where, sent, num_bytes = {"Bucket": self.place.bucket, "Key": key, "UploadId": upload_id}, [], 0
         for number, part in enumerate(parts, start=1):
             with _explained(self.place):
-                answer = self._client.upload_part(**where, PartNumber=number, Body=part)
-            sent.append({"PartNumber": number, "ETag": answer["ETag"]})
+                tag = self._client.upload_part(**where, PartNumber=number, Body=part)["ETag"]
+            sent.append({"PartNumber": number, "ETag": tag})
             num_bytes += len(part)
         with _explained(self.place):
             self._client.complete_multipart_upload(**where, MultipartUpload={"Parts": sent})
@@ -117,7 +120,7 @@ class BucketClient:
         more = {"ContinuationToken": token} if token else {}
         with _explained(self.place):
             found = self._client.list_objects_v2(Bucket=self.place.bucket, Prefix=folder, MaxKeys=_MOST_LISTED, **more)
-        keys = [ObjectKey(each["Key"]) for each in found.get("Contents", ())]
+            keys = [ObjectKey(each["Key"]) for each in found.get("Contents", ())]
         if not all(key.startswith(folder) for key in keys):
             raise BucketRefused(f"the bucket {self.place.bucket} lists objects of other folders than asked", "bucket")
         return keys, found.get("NextContinuationToken")
@@ -136,8 +139,9 @@ class BucketClient:
         objects = [{"Key": key} for key in keys]
         with _explained(self.place, what):
             deleted = self._client.delete_objects(Bucket=self.place.bucket, Delete={"Objects": objects, "Quiet": True})
-        if errors := deleted.get("Errors"):
-            code = shown_code(str(errors[0].get("Code", "")))
+            errors = deleted.get("Errors", ())
+            code = shown_code(str(errors[0].get("Code", ""))) if errors else ""
+        if errors:
             reason = f"the bucket {self.place.bucket} {what}: {len(errors)} objects stay ({code})"
             raise BucketRefused(reason, access_field(self.place))
 
@@ -149,10 +153,13 @@ class BucketClient:
 
 @contextmanager
 def _explained(place: TenantBucket, what: str = "refuses") -> Iterator[None]:
-    """Translates the errors of the body of the `with` statement into `BucketRefused`."""
+    """Translates the errors of the body of the `with` statement into `BucketRefused`.
+
+    The body reads what it needs of a response, because the server belongs to the tenant and may leave out anything.
+    """
     try:
         yield
-    except (ClientError, BotoCoreError, EgressRefused, EgressFailed, SealBroken, Misconfigured, ValueError) as error:
+    except (*_OF_REQUEST, *_OF_RESPONSE) as error:
         field, reason = field_and_reason(error, place, what)
         raise BucketRefused(reason, field) from error
 

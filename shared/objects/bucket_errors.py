@@ -50,7 +50,7 @@ def field_and_reason(error: Exception, place: TenantBucket, what: str) -> tuple[
         return "secret_key", str(error)
     if isinstance(error, NoCredentialsError):
         return "bucket", "the service has no credentials of its own: give an access key"
-    return _ACCESS[place.access], f"the request can't be sent: {_first_line(error)}"
+    return _of_unknown(error, place)
 
 
 def access_field(place: TenantBucket) -> str:
@@ -80,6 +80,12 @@ def _of_response(error: ClientError, place: TenantBucket, what: str) -> tuple[st
     elif code in _ELSEWHERE:
         field, reason = "region", f"the bucket {place.bucket} is not in the region {place.region} ({code})"
     return field, reason
+
+
+def _of_unknown(error: Exception, place: TenantBucket) -> tuple[str, str]:
+    if isinstance(error, (LookupError, TypeError, AttributeError)):
+        return "endpoint_url", f"{place.address} sent a response that is not one of S3 ({_first_line(error)})"
+    return _ACCESS[place.access], f"the request can't be sent: {_first_line(error)}"
 
 
 def _first_line(error: Exception) -> str:

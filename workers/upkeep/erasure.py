@@ -3,6 +3,7 @@ names.
 """
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,12 +13,13 @@ from typing import Any
 import structlog
 
 from shared.batches.outputs import folder_of_outputs
-from shared.errors import ObjectNotFound
+from shared.errors import ObjectNotFound, ObjectStoreUnavailable, StoreUnavailable
 from shared.ids import JobId, ObjectKey, TenantId
 from shared.objects.bucket_clients import BucketClients
 from shared.objects.bucket_errors import BucketRefused
 from shared.objects.inputs import folder_of_inputs
 from shared.objects.store import ObjectStore
+from shared.process.background import note_fault
 from shared.store.backups.holds import BackupHolds
 from shared.store.copies.buckets import BucketStore
 from shared.store.core.connect import Client
@@ -29,6 +31,7 @@ log = structlog.get_logger()
 _FOLDERS = 50  # folders of jobs in one step
 _OBJECTS = 1000
 _JOBS = "jobs/"
+_FAULT_PAUSE_S = 60.0  # of an erasure after an unexpected error, which may come again at once
 
 Step = Callable[[], int]
 
@@ -42,6 +45,7 @@ class _Search:
     copies: CopyErasure = field(default_factory=CopyErasure)
     step: int = 0
     num_found: int = 0
+    resumes_at_s: float = 0.0
 
     def next(self) -> "_Search":
         """Returns the search that follows this one."""
@@ -61,6 +65,7 @@ class Eraser:
     client: Client
     objects: ObjectStore
     buckets: BucketClients | None = None
+    now_s: Callable[[], float] = time.monotonic
     _store: ErasureStore = field(init=False)
     _holds: BackupHolds = field(init=False)
     _buckets: BucketStore = field(init=False)
@@ -72,19 +77,36 @@ class Eraser:
         self._buckets = BucketStore(self.client)
 
     def step(self) -> int:
-        """Does the next step of each erasure. Returns how much was done; 0 when there is nothing to do now."""
+        """Does the next step of each erasure. Returns how much was done; 0 when there is nothing to do now.
+
+        An erasure whose step fails does not hold up the others. Raises `StoreUnavailable`.
+        """
         erasures = self._store.all()
         under_way = {each.tenant for each in erasures}  # another process may have ended some
         self._searches = {tenant: search for tenant, search in self._searches.items() if tenant in under_way}
-        return 0 if not erasures or self._holds.are_there() else sum(map(self._step, erasures))
+        return 0 if not erasures or self._holds.are_there() else sum(map(self._step_apart, erasures))
+
+    def _step_apart(self, erasure: Erasure) -> int:
+        """Does the next step of an erasure and returns how much was done. Logs an error and returns 0."""
+        try:
+            return self._step(erasure)
+        except StoreUnavailable:
+            raise
+        except ObjectStoreUnavailable as error:
+            log.warning("upkeep.not_deleted", tenant=erasure.tenant, error=str(error))
+        except Exception:  # noqa: BLE001
+            note_fault("eraser")
+            self._searches.setdefault(erasure.tenant, _Search()).resumes_at_s = self.now_s() + _FAULT_PAUSE_S
+        return 0
 
     def _step(self, erasure: Erasure) -> int:
         if erasure.phase is Phase.SETTLING:
             self._store.turn(erasure.tenant)
             return 0
-        steps, search = self._steps(erasure), self._searches.setdefault(erasure.tenant, _Search())
-        if search.copies.is_under_way and search.copies.pauses:
+        search = self._searches.setdefault(erasure.tenant, _Search())
+        if self.now_s() < search.resumes_at_s or (search.copies.is_under_way and search.copies.pauses):
             return 0
+        steps = self._steps(erasure)
         num = steps[search.step]()
         search.num_found += num
         if num == 0 and not search.copies.is_under_way:

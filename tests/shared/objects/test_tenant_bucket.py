@@ -2,6 +2,7 @@
 
 import threading
 from base64 import b64encode
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
@@ -180,6 +181,64 @@ def test_the_check_uses_what_copies_use_and_shows_the_first_error(
         else:
             with pytest.raises(BucketRefused, match=words):
                 bucket.check()
+
+
+class _Careless(Quiet, BaseHTTPRequestHandler):
+    """An S3 server that begins uploads and accepts objects, and leaves out a part of its responses."""
+
+    begun: ClassVar[str] = "<UploadId>u</UploadId>"
+    deleted: ClassVar[str] = ""
+
+    def do_POST(self) -> None:
+        self.received()
+        is_deletion = "?delete" in self.path
+        self._answer(f"<X>{self.deleted if is_deletion else self.begun}</X>")
+
+    def do_PUT(self) -> None:
+        self.received()
+        self._answer("")
+
+    def do_HEAD(self) -> None:
+        self._answer("")
+
+    def do_DELETE(self) -> None:
+        self._answer("")
+
+    def _answer(self, text: str) -> None:
+        self.send_response(200)
+        if self.command != "HEAD":
+            self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+
+_TWO_PARTS = [bytes(5 * 2**20)] * 2
+_NOT_OF_S3 = "sent a response that is not one of S3"
+
+
+@pytest.mark.parametrize(
+    ("changes", "act", "words"),
+    [
+        ({}, lambda bucket: bucket.put(KEY, b"picture", "image/png"), _NOT_OF_S3),
+        ({}, lambda bucket: bucket.put_parts(KEY, _TWO_PARTS, "application/jsonl"), _NOT_OF_S3),
+        ({"begun": ""}, lambda bucket: bucket.put_parts(KEY, _TWO_PARTS, "application/jsonl"), _NOT_OF_S3),
+        ({"deleted": "<Error/>"}, lambda bucket: bucket.delete_keys([KEY]), "1 objects stay"),
+    ],
+)
+def test_a_response_without_a_part_of_it_is_a_refusal(
+    buckets: Buckets,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, str],
+    act: Callable[[BucketClient], None],
+    words: str,
+) -> None:
+    for name, text in changes.items():
+        monkeypatch.setattr(_Careless, name, text)
+    with HttpServer(_Careless) as server:
+        bucket = buckets.clients.client_of(buckets.place(endpoint_url=server.url))
+        with pytest.raises(BucketRefused, match=words) as refused:
+            act(bucket)
+        assert "\n" not in str(refused.value)
 
 
 def test_a_response_has_a_size_limit(buckets: Buckets, monkeypatch: pytest.MonkeyPatch) -> None:

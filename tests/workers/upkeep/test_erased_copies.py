@@ -6,13 +6,13 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from shared.errors import TenantBeingErased
+from shared.errors import ObjectStoreUnavailable, TenantBeingErased
 from shared.ids import ObjectKey, TenantId
 from shared.objects.bucket_errors import BucketRefused
 from shared.objects.store import ObjectStore
 from shared.store.copies.buckets import BucketStore
 from shared.store.core.connect import Client
-from shared.store.tenants.erasure import ErasureStore
+from shared.store.tenants.erasure import Erasure, ErasureStore
 from tests.fixtures.buckets import ACME, GLOBEX, Buckets
 from tests.fixtures.endless_bucket import EndlessBucket
 from tests.fixtures.http_server import HttpServer
@@ -77,6 +77,46 @@ def test_a_bucket_that_lists_without_end_does_not_hold_up_the_erasure(
         erase(client, objects, buckets)
     lines = [each for each in logged if each["event"] == "upkeep.copies_not_erased"]
     assert lines[0]["error"].startswith("it still lists objects after 5 pages")
+
+
+@pytest.mark.parametrize("listed", ["<Contents/>", "<Contents><Size>1</Size></Contents>", "<Contents>a</Contents>"])
+def test_a_bucket_whose_list_can_not_be_read_does_not_hold_up_the_erasure(
+    client: Client, objects: ObjectStore, buckets: Buckets, monkeypatch: pytest.MonkeyPatch, listed: str
+) -> None:
+    monkeypatch.setattr(EndlessBucket, "listed", listed)
+    with HttpServer(EndlessBucket) as server, capture_logs() as logged:
+        BucketStore(client).save(buckets.place(endpoint_url=server.url))
+        erase(client, objects, buckets)
+    lines = [each for each in logged if each["event"] == "upkeep.copies_not_erased"]
+    assert f"{server.url} sent a response that is not one of S3" in lines[0]["error"]
+
+
+@pytest.mark.parametrize("error", [ObjectStoreUnavailable("away"), RuntimeError("a fault")])
+def test_an_erasure_that_fails_does_not_hold_up_others(
+    client: Client, objects: ObjectStore, buckets: Buckets, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    erasures = ErasureStore(client)
+    for tenant in (ACME, GLOBEX):
+        erasures.begin(tenant)
+    whole = Eraser._steps
+
+    def steps(eraser: Eraser, erasure: Erasure) -> Any:
+        if erasure.tenant == ACME:
+            raise error
+        return whole(eraser, erasure)
+
+    monkeypatch.setattr(Eraser, "_steps", steps)
+    eraser = Eraser(client, objects, buckets.clients)
+    with capture_logs() as logged:
+        for _ in range(500):
+            eraser.step()
+            if erasures.find(GLOBEX) is None:
+                break
+            client.hset(f"gridpress:erasure:{GLOBEX}", "until_ms", 0)
+    assert erasures.find(GLOBEX) is None
+    assert erasures.find(ACME)
+    num_logged = sum(each["event"] in ("thread.failed", "upkeep.not_deleted") for each in logged)
+    assert num_logged == 1 if isinstance(error, RuntimeError) else num_logged > 1
 
 
 class _Clock:
