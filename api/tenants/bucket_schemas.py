@@ -119,11 +119,13 @@ def _check_server(place: TenantBucket, settings: Settings) -> None:
     """Raises `InvalidRequest` for a URL with the name of a bucket in its host, for the bucket of the service itself,
     and for a server to which the service's own access does not belong.
 
-    S3 would take the first part of such a host for the bucket, and the name of the bucket for a folder. Copies and
-    their erasure must not meet the service's own objects.
+    AWS takes the first part of such a host for the bucket, and the name of the bucket for a folder. Another server may
+    have the host `storage.example.com` and a bucket `storage`. Copies and their erasure must not meet the service's own
+    objects.
     """
     host = urlsplit(place.address).hostname or ""
-    if host.startswith(f"{place.bucket}.") or _AWS_BUCKET.match(host):
+    is_aws = place.server.startswith("aws")
+    if (is_aws and host.startswith(f"{place.bucket}.")) or _AWS_BUCKET.match(host):
         raise InvalidRequest("endpoint_url: leave out the name of the bucket", "endpoint_url")
     own = own_servers(settings)
     is_in_host = place.server in {f"{settings.s3_bucket}.{server}" for server in own}

@@ -69,7 +69,6 @@ def test_aws_is_one_server(url: str | None) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "https://acme-pictures.s3.example.com",
         "https://acme-pictures.s3.eu-central-1.amazonaws.com",
         "https://globex-pictures.s3.eu-central-1.amazonaws.com",
         "https://globex-pictures.s3-accelerate.amazonaws.com",
@@ -80,6 +79,19 @@ def test_aws_is_one_server(url: str | None) -> None:
 )
 def test_a_url_that_is_not_that_of_a_server_is_refused(url: str) -> None:
     assert refused_field(endpoint_url=url) == "endpoint_url"
+
+
+@pytest.mark.parametrize(
+    ("bucket", "url"),
+    [
+        ("storage", "https://storage.example.net"),
+        ("acme", "https://acme.example.com:9000"),
+        ("s3.acme", "https://s3.acme.example"),
+    ],
+)
+@pytest.mark.parametrize("settings", [OURS, AWS])
+def test_a_server_may_have_the_name_of_the_bucket_in_its_own(settings: Settings, bucket: str, url: str) -> None:
+    assert place_of(settings, bucket=bucket, endpoint_url=url).endpoint_url == url
 
 
 @pytest.mark.parametrize(
