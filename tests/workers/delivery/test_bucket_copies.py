@@ -16,7 +16,7 @@ from shared.jobs.bucket_copy import BucketCopy, CopyStatus
 from shared.metrics.catalogue import BUCKET_COPIES
 from shared.objects.bucket_clients import BucketClients
 from shared.objects.bucket_credentials import BucketCredentials
-from shared.objects.egress_session import EgressSession, Pace
+from shared.objects.egress_session import REQUEST_S, EgressSession, Pace
 from shared.objects.store import ObjectStore
 from shared.settings.settings import Settings
 from shared.store.access.keys import KeyStore
@@ -31,7 +31,7 @@ from tests.fixtures.buckets import ACME, GLOBEX, SEALING, Buckets
 from tests.fixtures.http_server import HttpServer, Quiet
 from tests.shared.store.builders import A_LOT, DELIVERY_RULES
 from tests.workers.batches.shop import PNG, Json, Shop, a_line, a_shop, jsonl
-from workers.delivery.copies.service import CopyService, count_given_up
+from workers.delivery.copies.service import CopyService, count_given_up, longest_slow_s
 
 __all__ = ["hints", "house"]
 
@@ -280,7 +280,7 @@ def test_a_copy_into_a_slow_bucket_is_broken_off_when_it_takes_too_long(
     is_slow: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("workers.delivery.copies.service._LONGEST_SLOW_S", 0.0)
+    monkeypatch.setattr("workers.delivery.copies.service.longest_slow_s", lambda _: 0.0)
     if is_slow:
         monkeypatch.setattr(Pace, "mean_s", 3.5)
     posted(shop, headers[ACME])
@@ -288,6 +288,12 @@ def test_a_copy_into_a_slow_bucket_is_broken_off_when_it_takes_too_long(
     assert copy_all(service) == 1
     health = placed.health(ACME)
     assert (health.num_waiting, "the bucket is slow" in str(health.error)) == (is_slow, is_slow)
+
+
+@pytest.mark.parametrize(("num", "limit_s"), [(0, 1200), (1, 1200), (16, 1200), (18, 1200), (19, 1260), (64, 3960)])
+def test_all_pictures_of_a_job_can_be_copied_into_a_slow_bucket(num: int, limit_s: float) -> None:
+    assert longest_slow_s(num) == limit_s
+    assert limit_s > (num + 1) * 2 * REQUEST_S  # each picture and the manifest: written, and its size read
 
 
 def test_an_unexpected_error_of_a_deletion_pauses_it(

@@ -37,9 +37,9 @@ from workers.delivery.copies.deleting import delete_copies
 log = structlog.get_logger()
 
 _SLOW_S = 3.0  # mean time of a request of at most 8 MiB, or of a picture
-_LONGEST_SLOW_S = (
-    900.0  # of one try in a slow bucket. All pictures of a job take less, each with at most 30 s a request
-)
+_LONGEST_SLOW_S = 1200.0  # of one try in a slow bucket, unless the job has so many pictures that they need longer
+_PICTURE_S = 60.0  # two requests, each with at most 30 s
+_MANIFEST_S = 120.0  # two requests for the manifest, and two to delete earlier pictures of a batch line
 
 
 def count_given_up(num: int) -> None:
@@ -127,7 +127,9 @@ class CopyService:
 
     def _copy(self, claim: CopyClaim, bucket: BucketClient) -> tuple[Outcome, str]:
         """Copies a job or batch and returns the outcome, with the location of the copies."""
-        copying = Copying(self.objects, bucket, partial(self._renew_in_time, claim, bucket, time.monotonic()))
+        limit_s = longest_slow_s(len(claim.job.renders) if claim.job else 0)
+        renew = partial(self._renew_in_time, claim, bucket, time.monotonic(), limit_s)
+        copying = Copying(self.objects, bucket, renew)
         if claim.batch_id:
             return "copied", copying.copy_batch(self.batches.batch_of_any_tenant(claim.batch_id))
         job = claim.job or self.jobs.job_of_any_tenant(claim.job_id)
@@ -151,12 +153,10 @@ class CopyService:
             raise WorkerStops
         return self.copies.renew(claim)
 
-    def _renew_in_time(self, claim: CopyClaim, bucket: BucketClient, began_at_s: float) -> bool:
+    def _renew_in_time(self, claim: CopyClaim, bucket: BucketClient, began_at_s: float, limit_s: float) -> bool:
         """Extends the lease as `_renew` does. Raises `BucketRefused` if a copy into a slow bucket takes too long."""
-        if bucket.pace.mean_s >= _SLOW_S and time.monotonic() - began_at_s >= _LONGEST_SLOW_S:
-            raise BucketRefused(
-                f"the bucket is slow: the copy was not complete after {_LONGEST_SLOW_S:.0f} s", "bucket"
-            )
+        if bucket.pace.mean_s >= _SLOW_S and time.monotonic() - began_at_s >= limit_s:
+            raise BucketRefused(f"the bucket is slow: the copy was not complete after {limit_s:.0f} s", "bucket")
         return self._renew(claim)
 
     def _response(self, job: Job) -> dict[str, object]:
@@ -185,6 +185,14 @@ class _Try:
     outcome: Outcome
     detail: str = ""
     slow_s: float = 0.0
+
+
+def longest_slow_s(num_pictures: int) -> float:
+    """Returns the time limit of a try to copy into a slow bucket. All pictures of a job can be copied in it.
+
+    A batch has 0 pictures: a copy of its result files that takes longer would hold a thread for hours.
+    """
+    return max(_LONGEST_SLOW_S, _PICTURE_S * num_pictures + _MANIFEST_S)
 
 
 def _act(claim: CopyClaim) -> str:
