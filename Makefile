@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 SUITE := not measured and not long and not prometheus and not studio and not deploy and not containers
-TEST_PROCESSES ?= $(or $(shell nproc 2>/dev/null | awk '{print int($$1 * 3 / 2 + 0.5)}'),auto)
+# Tests wait for processes and time limits, so two for each core keep the cores busy.
+TEST_PROCESSES ?= $(or $(shell nproc 2>/dev/null | awk '{print $$1 * 2}'),auto)
 # Only the files with such tests: to import all others would take as long as some of them.
 MEASURED = $(shell grep -rl --include="test_*.py" "mark\.measured" tests) -m measured
 once_more = { test $$? = 1 && $(BIN)/python -m pytest --numprocesses 0 --last-failed --last-failed-no-failures none $(1); }

@@ -82,11 +82,12 @@ def test_condition_pictures_and_their_vq_ids_are_seen(
     assert difference(mug, edited(MUG, lamp_ids)) >= VISIBLE
 
 
-def test_another_prompt_changes_nearly_all_tokens(glm_reference: Reference) -> None:
+def test_another_prompt_changes_most_tokens(glm_reference: Reference) -> None:
+    """Not all: the noise of a step depends on seed and step alone, so it is that of the other prompt."""
     settings = RenderSettings(prompt="a red kite over the sea", width_px=SIZE, height_px=SIZE)
     kite = np.array(glm_reference.prior(settings, 0).grid.tokens)
     bread = np.array(glm_reference.prior(settings.model_copy(update={"prompt": "rye bread"}), 0).grid.tokens)
-    assert (kite != bread).mean() > 0.9
+    assert (kite != bread).mean() > 0.75
 
 
 def test_a_seed_decides_the_weights(tiny_checkpoint: Path, tmp_path: Path) -> None:
