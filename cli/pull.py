@@ -137,7 +137,7 @@ def _check_heads(path: Path) -> None:
 
 @contextmanager
 def _hub_errors(model: str) -> Iterator[None]:
-    """Translates the errors of the hub's client to one line that says what would help."""
+    """Turns an error of the hub's client library into one line that says what to do."""
     import httpx  # noqa: PLC0415
     from huggingface_hub import errors  # noqa: PLC0415
 

@@ -24,10 +24,10 @@ _SMALL_DIT = DitShape(num_layers=3, num_heads=4, head_dim=64, text_embed_dim=64,
 
 @contextmanager
 def engines_of(kind: str) -> Iterator[Mapping[str, Engines]]:
-    """Yields the engines of each measurement: people, staggered and estimates.
+    """Yields the engines for each of the measurements `people`, `staggered` and `estimates`.
 
-    Simulated engines take a fixed time. Real ones are the classes of the model, small and with random weights, which
-    are written to a temporary folder.
+    If `kind` is simulated, they take a fixed time. Otherwise they run the classes of the real model, small and with
+    random weights. These are written to a temporary folder.
     """
     if kind == SIMULATED:
         times = {"people": "ar=3s,dit=3s", "staggered": "ar=0.3s,dit=3s", "estimates": "ar=1s,dit=2s"}

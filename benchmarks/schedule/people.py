@@ -44,9 +44,10 @@ def p95(values: Sequence[float]) -> float:
 
 
 def measure(engines: Engines, num_alone: int, num_beside: int) -> People:
-    """Measures interactive pictures alone and beside a batch.
+    """Measures `num_alone` interactive pictures without a batch, then the batch without interactive pictures, then
+    `num_beside` interactive pictures during the batch.
 
-    The batch is first measured alone, for a third of the time that the interactive pictures take.
+    The batch is measured without others for a third of the time that `num_beside` pictures take in the DiT.
     """
     with timed_service(engines) as timed_jobs:
         dit_s = timed_jobs.alone_dit_s(2)

@@ -19,11 +19,11 @@ _POLL_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """The model of a service and the pictures that a measurement asks for.
+    """The model that a measurement runs, and the picture that it requests.
 
     `most_workers` is the largest number of DiT workers that compute at full speed side by side on this machine. With
-    `own_cores` each DiT worker computes on a core of its own, and AR on one that is left, as on GPUs. If none is left,
-    AR shares the cores of all.
+    `own_cores` each DiT worker has a core of its own, as it would have a GPU. The AR worker uses the free cores, or all
+    cores if none is free.
     """
 
     model: str

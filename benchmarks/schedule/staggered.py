@@ -75,7 +75,7 @@ def measure(engines: Engines, workers: int, num_trials: int) -> Staggered:
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """The times of each picture, and the name of its DiT worker."""
+    """The pictures of one trial: the seconds of each, and the name of the DiT worker that rendered it."""
 
     times: Sequence[PictureTimes]
     workers: Sequence[str]

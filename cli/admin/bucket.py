@@ -1,4 +1,4 @@
-"""Implements `gridpress admin bucket`: an operator gives a tenant a bucket of its own over the HTTP API."""
+"""Implements `gridpress admin bucket`, with which an operator gives a tenant its own bucket. It calls the HTTP API."""
 
 from typing import TextIO
 

@@ -1,4 +1,4 @@
-"""Describes how far the start of a worker is: what it loads, how fast, and how long that will still take."""
+"""Describes the start of a worker: what it loads, how fast, and how much time remains."""
 
 import json
 from dataclasses import asdict, dataclass

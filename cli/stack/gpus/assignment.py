@@ -29,12 +29,13 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """The GPU of one worker. `worker` is the worker's name, such as `dit-3`.
+    """A worker's place on a GPU. `worker` is the worker's name, such as `dit-3`.
 
-    `takes_turns` is true if the worker shares the GPU by turns with a worker of the other stage. `has_company` is true
-    if another worker stands on the GPU. `kv_bytes` is the KV memory of an AR worker with company, else None.
-    `dit_bytes` is the part of the memory for each DiT worker on a GPU with three workers or more, or with several DiT
-    workers, else None. From it the worker decides whether it also holds a copy of its blocks in FP8.
+    - `takes_turns`: the worker and a worker of the other stage use the GPU alternately.
+    - `has_company`: another worker uses the same GPU.
+    - `kv_bytes`: the KV memory of an AR worker that has company, else None.
+    - `dit_bytes`: the memory of a DiT worker that has company, else None. It is also None if the two take turns. By it
+      the worker decides which sizes it can render, and whether it keeps a copy of its blocks in FP8.
     """
 
     worker: str

@@ -34,8 +34,10 @@ class HeldPicture:
 
 @dataclass(frozen=True, slots=True)
 class LiveWorker:
-    """A live worker of a stage. `num_held` counts all its renders, also those that `held` leaves out. `drain` is
-    the drain that an operator began. `sizes` are those that the worker can render.
+    """A live worker of a stage.
+
+    `held` has some of its renders, `num_held` is the number of all. `drain` is the drain that an operator began, or
+    None. `sizes` are the classes of picture sizes that the worker can render.
     """
 
     worker_id: WorkerId

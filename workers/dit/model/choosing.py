@@ -98,8 +98,10 @@ def described(options: DitOptions) -> Mapping[str, str]:
 def _choice(
     given: str | None, wanted: str | None, problem: str | None, profile: DeviceProfile
 ) -> tuple[str | None, str]:
-    """Returns the value of an option, and the reason: the setting `given`, the profile's choice `wanted`, or the
-    problem that the profile's choice has on this machine.
+    """Returns the value of an option, and the reason for it.
+
+    The setting `given` comes first, then the profile's choice `wanted`. If `problem` says why that choice can't work on
+    this machine, the value is None.
     """
     if given is not None:
         return given, _SETTING
