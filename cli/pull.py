@@ -18,7 +18,9 @@ from cli.options import FOLDER
 from cli.output.answers import print_answer
 from cli.stack.checkpoint import REAL_MODEL
 from shared import demo_model
+from shared.errors import DownloadInterrupted
 from workers.model.fingerprint import write_parts_file
+from workers.model.hub_faults import first_line, passing_fault
 from workers.model.large_files import LargeFile, large_files
 from workers.model.shards import broken_shards
 
@@ -161,8 +163,14 @@ def _hub_errors(model: str) -> Iterator[None]:
             "the Hugging Face hub does not answer: check the network, a proxy (HTTPS_PROXY) and HF_HUB_OFFLINE; "
             "the same command goes on later"
         ) from error
+    except DownloadInterrupted as error:
+        raise Unavailable(f"{error}: the same command goes on later") from error
     except errors.HfHubHTTPError as error:
-        raise Failure(f"the hub refused: {str(error).strip().partition(chr(10))[0]}") from error
+        if passing_fault(error):
+            raise Unavailable(
+                f"the hub refuses requests now ({first_line(error)}): the same command goes on later"
+            ) from error
+        raise Failure(f"the hub refused: {first_line(error)}") from error
 
 
 def _endpoint() -> str | None:

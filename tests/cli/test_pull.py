@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from huggingface_hub import constants
+from huggingface_hub import constants, file_download
 
 from cli import pull as command
 from cli.main import main
@@ -19,7 +19,7 @@ from tests.cli.answering import Reply, handler_of
 from tests.cli.stub_api import reply
 from tests.fixtures.http_server import HttpServer
 from tests.workers.model.weights import safetensors_of
-from workers.model import large_files
+from workers.model import hub_faults, large_files
 
 MODEL, COMMIT = "acme/model", "c" * 40
 FILE = "vae/weights.safetensors"
@@ -32,6 +32,7 @@ class Hub(HttpServer):
     def __init__(self) -> None:
         self.files = {"model_index.json": b"{}", FILE: WEIGHTS, "README.md": b"hello"}
         self.damaged: set[str] = set()
+        self.refuses = ""  # the method of requests for files that are refused for now
         self.downloads: Counter[str] = Counter()
         self.ranges: list[str | None] = []  # of downloads of the weights
         self.takes_ranges = True
@@ -48,6 +49,8 @@ class Hub(HttpServer):
             return reply(200, [self._entry(name) for name in self.files])
         prefix = f"/{MODEL}/resolve/{COMMIT}/"
         if path.startswith(prefix) and path.removeprefix(prefix) in self.files:
+            if method == self.refuses:
+                return 503, {}, b"{}"
             return self._file(method, path.removeprefix(prefix), headers.get("range"))
         return 404, {"x-error-code": "RepoNotFound"}, b"{}"
 
@@ -126,7 +129,7 @@ def test_a_file_that_is_wrong_on_the_hub_itself_is_named(hub: Hub, tmp_path: Pat
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are large from 1,000 bytes on, and failed connections are tried again at once."""
     monkeypatch.setattr(large_files, "LARGE_BYTES", 1000)
-    monkeypatch.setattr(large_files, "PAUSE_S", 0.0)
+    monkeypatch.setattr(hub_faults, "PAUSE_S", 0.0)
 
 
 @pytest.mark.usefixtures("large")
@@ -146,6 +149,19 @@ def test_an_interrupted_download_goes_on_where_it_ended(
     assert (Path(result.stdout.strip()) / FILE).read_bytes() == WEIGHTS
     assert f"{FILE}: " in result.stderr
     assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_a_hub_that_refuses_requests_now_is_asked_later(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr(file_download.time, "sleep", lambda _: None)  # the hub's client waits too
+    hub.refuses = method
+    result = pull(tmp_path)
+    assert (result.exit_code, "the same command goes on later" in result.stderr) == (3, True), result.stderr
+    hub.refuses = ""
+    assert pull(tmp_path).exit_code == 0
 
 
 @pytest.mark.usefixtures("large")

@@ -21,11 +21,13 @@ from huggingface_hub.errors import (
     HfHubHTTPError,
     HFValidationError,
     LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
 )
 from huggingface_hub.utils.tqdm import tqdm
 
 from shared.errors import DownloadInterrupted, MissingCheckpoint
 from shared.schedule.starting_worker import StartPhase
+from workers.model.hub_faults import first_line, passing_fault
 from workers.model.large_files import download_large, large_files
 
 log = structlog.get_logger()
@@ -52,31 +54,50 @@ def download(
     start would go on with the download.
     """
     patterns = ["model_index.json", *(f"{part}/*" for part in parts)]
-    fetch = partial(snapshot_download, model, revision=revision, allow_patterns=patterns, endpoint=endpoint)
+    fetch: Callable[..., Any] = partial(
+        snapshot_download, model, revision=revision, allow_patterns=patterns, endpoint=endpoint
+    )
     with _hub_errors(model):
-        if missing := _missing_files(fetch):
-            large = large_files(model, missing, None, endpoint)
-            num_bytes = sum(file.file_size for file in missing)
-            _check_room(model, num_bytes - sum(file.num_bytes_here for file in large))
-            with phase(StartPhase.DOWNLOADING, num_bytes) as on_bytes:
-                download_large(large, lambda _: on_bytes, waits=True)
-                folder = Path(fetch(tqdm_class=_counting_bar(on_bytes)))
-            _check_sums(model, folder, {file.filename for file in missing})
+        try:
+            missing = [file for file in fetch(dry_run=True) if file.will_download]
+        except (
+            DryRunError,
+            LocalEntryNotFoundError,
+            OfflineModeIsEnabled,
+            HfHubHTTPError,
+            httpx.TransportError,
+        ) as error:
+            folder = _folder_here(fetch, error)
         else:
-            folder = Path(fetch())
+            folder = _fetch_missing(model, missing, fetch, phase, endpoint) if missing else Path(fetch())
     if revision is None:
         remedy = f"set GRIDPRESS_MODEL_REVISION={folder.name}"
         log.warning("model.not_pinned", model=model, commit=folder.name, remedy=remedy)
     return folder
 
 
-def _missing_files(fetch: Callable[..., Any]) -> Sequence[Any]:
-    """Returns the files that a download would fetch, or none if the hub does not answer: the files may be here."""
+def _folder_here(fetch: Callable[..., Any], fault: Exception) -> Path:
+    """Returns the folder of a model of which all files are here. Asks the hub nothing, because files that it sent now
+    would not be checked. Raises `fault`, the reason why the hub could not be asked, if files are missing.
+    """
     try:
-        found = fetch(dry_run=True)
-    except (DryRunError, LocalEntryNotFoundError, HfHubHTTPError, httpx.TransportError):
-        return []
-    return [file for file in found if file.will_download]
+        return Path(fetch(local_files_only=True))
+    except LocalEntryNotFoundError:
+        raise fault from fault.__cause__
+
+
+def _fetch_missing(
+    model: str, missing: Sequence[Any], fetch: Callable[..., Any], phase: Phases, endpoint: str | None
+) -> Path:
+    """Downloads the missing files and checks them. Returns the folder of the model."""
+    large = large_files(model, missing, None, endpoint)
+    num_bytes = sum(file.file_size for file in missing)
+    _check_room(model, num_bytes - sum(file.num_bytes_here for file in large))
+    with phase(StartPhase.DOWNLOADING, num_bytes) as on_bytes:
+        download_large(large, lambda _: on_bytes, waits=True)
+        folder = Path(fetch(tqdm_class=_counting_bar(on_bytes)))
+    _check_sums(model, folder, {file.filename for file in missing})
+    return folder
 
 
 def _check_room(model: str, num_bytes: int) -> None:
@@ -137,22 +158,18 @@ def _hub_errors(model: str) -> Iterator[None]:
     """Translates the errors of the hub's client, and of the disk, to one line."""
     try:
         yield
-    except httpx.TransportError as error:
-        raise DownloadInterrupted(
-            f"the download of {model} broke off ({_first_line(error)}); another start goes on with it"
-        ) from error
-    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HFValidationError, httpx.HTTPError, OSError) as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise MissingCheckpoint(
                 f"the disk of {constants.HF_HUB_CACHE} is full: {model} can't be downloaded"
             ) from error
+        if fault := passing_fault(error):
+            raise DownloadInterrupted(
+                f"the download of {model} broke off ({first_line(fault)}); another start goes on with it"
+            ) from error
+        reason = first_line(error)
         if "Consistency check failed" in str(error):
-            raise DownloadInterrupted(f"the download of {model} broke off: {_first_line(error)}") from error
-        reason = _first_line(error)
+            raise DownloadInterrupted(f"the download of {model} broke off: {reason}") from error
         raise MissingCheckpoint(
             f"{model} is no folder here and no model that can be downloaded ({reason}): {HOW_TO_GET_ONE}"
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -5,9 +5,11 @@ The client of the Hugging Face hub resumes a broken connection, but deletes unfi
 
 import fcntl
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, BinaryIO
@@ -15,13 +17,12 @@ from typing import TYPE_CHECKING, BinaryIO
 import httpx
 
 from shared.errors import DownloadInterrupted
+from workers.model.hub_faults import TRIES, ask_again, lasting, passing_fault, pause_s
 
 if TYPE_CHECKING:
     from huggingface_hub import DryRunFileInfo
 
 LARGE_BYTES = 64 * 2**20  # smaller files begin again after an interruption
-TRIES = 5  # connections in a row that bring nothing
-PAUSE_S = 1.0
 _PARALLEL = 4
 Advance = Callable[[int], None]
 
@@ -51,7 +52,8 @@ def large_files(
 ) -> list[LargeFile]:
     """Returns the files of `files` that are large and missing. `folder` is None for the cache of Hugging Face.
 
-    Unfinished files are named after their checksum, so a file of another commit is never continued.
+    Unfinished files are named after their checksum, so a file of another commit is never continued. Raises
+    `DownloadInterrupted` if the hub goes on to refuse requests for now.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url  # noqa: PLC0415 - help loads nothing that it does not need
 
@@ -60,7 +62,7 @@ def large_files(
         if not file.will_download or (file.file_size or 0) < LARGE_BYTES:
             continue
         url = hf_hub_url(model, file.filename, revision=file.commit_hash, endpoint=endpoint)
-        about = get_hf_file_metadata(url, endpoint=endpoint)
+        about = ask_again(partial(get_hf_file_metadata, url, endpoint=endpoint), file.filename)
         if about.etag is None or about.size is None:
             continue
         target = Path(file.local_path) if folder else _blob(model, about.etag)
@@ -74,7 +76,7 @@ def download_large(files: Sequence[LargeFile], begin: Callable[[LargeFile], Adva
     function that counts the bytes of a file.
 
     If another process downloads the same file, raises `FileBusy`, or waits for its end if `waits`. Raises the errors of
-    the hub's client, and `DownloadInterrupted` if the hub sends nothing.
+    the hub's client, and `DownloadInterrupted` if the hub sends nothing or refuses requests for now.
     """
     stop = Event()
     with ThreadPoolExecutor(_PARALLEL) as pool:
@@ -97,30 +99,37 @@ def _blob(model: str, etag: str) -> Path:
 
 
 def _fetch(file: LargeFile, advance: Advance, stop: Event, *, waits: bool) -> None:
-    """Downloads what is missing of a file, over several connections if they break."""
+    """Downloads what is missing of a file, unless another process has finished the file meanwhile."""
     for place in (file.part, file.target):
         place.parent.mkdir(parents=True, exist_ok=True)
-    with file.part.open("ab") as out:
-        _lock(out, file, waits=waits)
-        if file.target.exists():  # another process has finished it meanwhile
+    with _locked(file, waits=waits) as out:
+        if file.target.exists():
             file.part.unlink(missing_ok=True)
             advance(file.size)
             return
         advance(out.tell())
-        tries = 0
-        while (begun := out.tell()) < file.size and not stop.is_set():
-            fault: Exception = DownloadInterrupted(f"the hub sends nothing of {file.name}")
-            try:
-                _append(file, out, advance, stop)
-            except httpx.TransportError as error:
-                fault = error
-            tries = 0 if out.tell() > begun else tries + 1
-            if tries >= TRIES:
-                raise fault
-            if tries:
-                stop.wait(PAUSE_S)
-    if not stop.is_set():
-        file.part.replace(file.target)
+        _complete(file, out, advance, stop)
+        if not stop.is_set():
+            out.flush()
+            file.part.replace(file.target)  # while locked, so that no other process sees neither file
+
+
+def _complete(file: LargeFile, out: BinaryIO, advance: Advance, stop: Event) -> None:
+    """Writes the rest of a file, over several connections if they break or the hub refuses requests for a while."""
+    tries = 0
+    while (begun := out.tell()) < file.size and not stop.is_set():
+        fault: Exception = DownloadInterrupted(f"the hub sends nothing of {file.name}")
+        try:
+            _append(file, out, advance, stop)
+        except (httpx.HTTPError, OSError) as error:
+            if (passing := passing_fault(error)) is None:
+                raise
+            fault = passing
+        tries = 0 if out.tell() > begun else tries + 1
+        if tries >= TRIES:
+            raise lasting(fault, file.name)
+        if tries:
+            stop.wait(pause_s(fault))
 
 
 def _append(file: LargeFile, out: BinaryIO, advance: Advance, stop: Event) -> None:
@@ -148,10 +157,29 @@ def _append(file: LargeFile, out: BinaryIO, advance: Advance, stop: Event) -> No
                 return
 
 
+@contextmanager
+def _locked(file: LargeFile, *, waits: bool) -> Iterator[BinaryIO]:
+    """Opens and locks the unfinished file. The lock ends with the `with` statement, or with the process.
+
+    Raises `FileBusy` if another process has the lock.
+    """
+    while True:
+        with file.part.open("ab") as out:
+            _lock(out, file, waits=waits)
+            if not _is_at(file.part, out):  # the process that had the lock has finished this file
+                continue
+            out.seek(0, os.SEEK_END)
+            yield out
+            return
+
+
 def _lock(out: BinaryIO, file: LargeFile, *, waits: bool) -> None:
-    """Takes the lock of an unfinished file, which ends with the process. Raises `FileBusy` if another one has it."""
     try:
         fcntl.flock(out, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise FileBusy(file.name) from error
-    out.seek(0, os.SEEK_END)
+
+
+def _is_at(path: Path, out: BinaryIO) -> bool:
+    """Returns whether the open file still has this path."""
+    return path.exists() and os.path.samestat(path.stat(), os.fstat(out.fileno()))
