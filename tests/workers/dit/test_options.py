@@ -1,8 +1,12 @@
 """Device options: what is named is done, what cannot be done is refused by name, and the picture stays."""
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -20,6 +24,8 @@ from workers.dit.model.loading import DitModel, load_dit_model
 from workers.dit.model.options import DitOptions, apply_options
 from workers.dit.model.runner import DitRunner
 from workers.dit.model.warm_up import warm_up
+from workers.dit.sequence import helper
+from workers.dit.sequence.messages import HelperPlan
 
 CPU = Placement(torch.device("cpu"), torch.float32)
 QUOTED = "a shop that says 'open'"
@@ -117,23 +123,73 @@ def test_fp8_needs_a_gpu(model: DitModel) -> None:
         apply_options(model.transformer, DitOptions(fp8="all"))
 
 
-def test_blocks_go_to_the_device_one_by_one_if_all_are_in_fp8(
-    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """So a card has room for the worker that has none for the checkpoint's blocks."""
-    model = load_dit_model(str(tiny_checkpoint), CPU.device, torch.bfloat16)
-    device, on_device = torch.device("meta"), []
-
-    def quantize(block: torch.nn.Module, _: object) -> None:
-        assert {weight.device for weight in block.parameters()} == {device}
-        on_device.append(sum(next(each.parameters()).device == device for each in model.transformer.transformer_blocks))
-
-    torchao = SimpleNamespace(quantize_=quantize, Float8WeightOnlyConfig=lambda: None)
+@pytest.fixture
+def quantize(monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """Stands for torchao's function `quantize_`, which needs a GPU."""
+    quantize = Mock()
     monkeypatch.setattr(module, "refuse_without_fp8", lambda _: None)
-    monkeypatch.setattr(module, "import_module", lambda _: torchao)
+    monkeypatch.setattr(module, "import_module", lambda _: Mock(quantize_=quantize))
+    return quantize
+
+
+def note_blocks_on_device(quantize: Mock, device: torch.device, models: Sequence[DitModel]) -> Sequence[int]:
+    """Returns a list to which each conversion of a block adds how many blocks of the first model are on the device."""
+    counts = []
+
+    def note(block: torch.nn.Module, _: object) -> None:
+        assert {weight.device for weight in block.parameters()} == {device}
+        blocks = models[0].transformer.transformer_blocks
+        counts.append(sum(next(each.parameters()).device == device for each in blocks))
+
+    quantize.side_effect = note
+    return counts
+
+
+def test_blocks_go_to_the_device_one_by_one_if_all_are_in_fp8(tiny_checkpoint: Path, quantize: Mock) -> None:
+    """So a card has room for the worker that has none for the checkpoint's blocks."""
+    device, model = torch.device("meta"), load_dit_model(str(tiny_checkpoint), CPU.device, torch.bfloat16)
+    counts = note_blocks_on_device(quantize, device, [model])
     apply_options(model.transformer, DitOptions(fp8="all"), device)
-    assert on_device == [*range(1, 1 + len(model.transformer.transformer_blocks))]
+    assert counts == [*range(1, 1 + len(model.transformer.transformer_blocks))]
     assert {weight.device for weight in model.transformer.parameters()} == {device}
+
+
+def test_blocks_go_one_by_one_to_the_device_of_a_helper_process(
+    tiny_checkpoint: Path, quantize: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, models = torch.device("meta"), []
+
+    def load(*given: Any, **options: Any) -> DitModel:
+        models.append(load_dit_model(*given, **options))
+        return models[0]
+
+    monkeypatch.setattr(helper, "load_dit_model", load)
+    counts = note_blocks_on_device(quantize, device, models)
+    options = asdict(DitOptions(fp8="all"))
+    helper._load(HelperPlan(str(tiny_checkpoint), "meta", "bfloat16", 1, "", rank=1, num_ranks=2, options=options))
+    assert counts == [*range(1, 1 + len(models[0].transformer.transformer_blocks))]
+    assert {weight.device for weight in models[0].transformer.parameters()} == {device}
+
+
+def test_blocks_are_copied_one_by_one_if_renders_of_some_qualities_are_in_fp8(
+    tiny_checkpoint: Path, quantize: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the device holds one block twice in the type of the checkpoint, and not all."""
+    model = load_dit_model(str(tiny_checkpoint), CPU.device, torch.bfloat16)
+    blocks, events = model.transformer.transformer_blocks, []
+    deep_copy = copy.deepcopy
+
+    def note_copy(block: torch.nn.Module) -> torch.nn.Module:
+        events.append("copy")
+        return deep_copy(block)
+
+    monkeypatch.setattr(module, "copy", SimpleNamespace(deepcopy=note_copy))
+    quantize.side_effect = lambda *_: events.append("quantize")
+    fp8_blocks = apply_options(model.transformer, DitOptions(fp8="tiers"))
+    assert events == ["copy", "quantize"] * len(blocks)
+    assert fp8_blocks is not None
+    assert [call.args[0] for call in quantize.call_args_list] == [*fp8_blocks]
+    assert not {*fp8_blocks} & {*blocks}
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,12 @@ def apply_options(
     blocks, fp8_copy = transformer.transformer_blocks, None
     device = device or transformer.device
     if options.fp8:
-        fp8_copy = copy.deepcopy(blocks) if options.fp8 == "tiers" else None
-        _quantize(fp8_copy or blocks, device, for_speed=fp8_copy is not None)
+        refuse_without_fp8(device)
+        if options.fp8 == "tiers":
+            fp8_copy = nn.ModuleList(_quantized(copy.deepcopy(block), device, for_speed=True) for block in blocks)
+        else:
+            for block in blocks:
+                _quantized(block, device, for_speed=False)
     transformer.to(device)
     if options.attention:
         _set_attention(transformer, options.attention)
@@ -108,23 +112,24 @@ def _set_attention(transformer: GlmImageTransformer2DModel, backend: str) -> Non
         raise Misconfigured(f"GRIDPRESS_DIT_ATTENTION={backend} cannot run on this device: {reason}")
 
 
-def _quantize(blocks: nn.ModuleList, device: torch.device, *, for_speed: bool) -> None:
-    """Converts the weights of the linear layers in the blocks to float8, with one scale for each row.
+def _quantized(block: nn.Module, device: torch.device, *, for_speed: bool) -> nn.Module:
+    """Moves a block to the device and converts the weights of its linear layers to float8, with one scale for each row.
+    Returns the same block.
 
-    Each block goes to the device shortly before. So the device never holds all blocks of the checkpoint.
+    Callers convert one block after the other, and copy it shortly before. So the device never holds a second set of all
+    blocks of the checkpoint, or with `all` even a first one.
 
     With `for_speed`, inputs are converted as well, and the products are computed in float8. Otherwise they are computed
     in the model's dtype, which only saves memory.
     """
-    refuse_without_fp8(device)
     quantization = import_module("torchao.quantization")  # torchao is an optional dependency
     config = (
         quantization.Float8DynamicActivationFloat8WeightConfig(granularity=quantization.PerRow())
         if for_speed
         else quantization.Float8WeightOnlyConfig()
     )
-    for block in blocks:
-        quantization.quantize_(block.to(device), config)
+    quantization.quantize_(block.to(device), config)
+    return block
 
 
 def _refuse_packed(transformer: GlmImageTransformer2DModel, compiler: str) -> None:

@@ -99,9 +99,15 @@ class Share:
 
 
 def _load(plan: HelperPlan) -> DitModel:
-    # The glyph encoder and the VAE stay in host memory, unused.
-    model = load_dit_model(plan.model, torch.device(plan.device), plan.torch_dtype, low_memory=True)
-    fp8_blocks = apply_options(model.transformer, plan.dit_options)
+    device, options = torch.device(plan.device), plan.dit_options
+    model = load_dit_model(
+        plan.model,
+        device,
+        plan.torch_dtype,
+        low_memory=True,  # the glyph encoder and the VAE stay in host memory, unused
+        has_transformer_on_host=options.fp8 == "all",
+    )
+    fp8_blocks = apply_options(model.transformer, options, device)
     for blocks in (model.transformer.transformer_blocks, fp8_blocks or ()):
         split_attention(blocks)
     return replace(model, fp8_blocks=fp8_blocks)
