@@ -39,18 +39,30 @@ local function may_any_wait(stage)
   return redis.call('EXISTS', P .. 'lanes:' .. stage, P .. 'quarantine:' .. stage) > 0
 end
 
+-- Returns the number of waiting renders of a class that open workers could begin, or `most` if there are more. While
+-- thousands of lanes wait that count for no open worker, it reads only the first ones, and then only asks whether any open
+-- worker could claim. The worker that one hint wakes claims and sends further hints.
+local function num_usable_of_class(stage, class, most, is_paused, open)
+  local MOST_PAGES = 4
+  local num, is_cut = num_in_lanes(stage, class, most, is_paused, open.fits, MOST_PAGES)
+  if num > 0 or not is_cut or (is_paused and is_paused('class', class)) then return num end
+  return open.may_claim(class) and 1 or 0
+end
+
 -- Returns the number of waiting renders that open workers could begin, or `most` if there are more. A worker that is
 -- open for a class is also open for higher classes. Lanes are read only if a worker is open. Paused lanes do not count.
 local function num_usable(stage, most, now)
-  local num, open, is_paused, fits = 0, 0, pause_check(), nil
+  local num, is_paused, open = 0, pause_check(), { num = 0 }
   for _, class in ipairs(BY_RANK) do
-    open, fits = num_open(stage, class, now), size_check(stage, class, now)
-    local left = math.min(most, open) - num
+    local num_of_class = num_open(stage, class, now)
+    -- As many workers as for the class before are the same ones, so they are not read again.
+    if num_of_class ~= open.num then open = open_workers(stage, class, now, num_of_class) end
+    local left = math.min(most, open.num) - num
     if left <= 0 then return num end
-    num = num + num_in_lanes(stage, class, left, is_paused, fits)
+    num = num + num_usable_of_class(stage, class, left, is_paused, open)
   end
-  local left = math.min(most, open) - num -- of workers that are open for all classes, and so for suspects
-  return left > 0 and num + num_suspects_that_fit(stage, left, fits) or num
+  local left = math.min(most, open.num) - num -- of workers that are open for all classes, and so for suspects
+  return left > 0 and num + num_suspects_that_fit(stage, left, open.fits) or num
 end
 
 -- Returns how many hints the queue of a stage should have, if all its workers record when they are open.

@@ -54,11 +54,11 @@ local function sum_of(by_size)
   return sum
 end
 
--- Returns the token grids that count for a limit: their numbers by size class. Workers are read only if larger grids wait
--- and may matter.
-local function counted_ahead(class, revision, limit_min, now)
+-- Returns the token grids that count for the limit of a size class: their numbers by size class. Workers are read only if
+-- larger grids wait and may matter. For a larger size they always may, since its limit is only a part of the limit.
+local function counted_ahead(class, revision, limit_min, now, size)
   local by_size, sum = counts_ahead(class, revision)
-  if sum < limit_min or sum == by_size[''] then return by_size, sum end
+  if sum == by_size[''] or (size == '' and sum < limit_min) then return by_size, sum end
   local counted = of_live_workers(by_size, revision, now)
   return counted, sum_of(counted)
 end
@@ -79,16 +79,14 @@ end
 -- each DiT slot. And a tenant's other sizes alone never hold one size back: one render of each may wait.
 local function ahead_check(stage, class, revision, limit_min, now, size)
   if stage ~= 'ar' then return function() return true end end
-  local by_size, sum = counted_ahead(class, revision, limit_min, now)
-  local limit = limit_ahead(sum, limit_min, now)
-  local is_full = sum >= limit
-  if size ~= '' then
-    limit = limit_of_size(size, revision, limit_min, now)
-    is_full = is_full or sum - by_size[''] >= limit
-  end
+  local by_size, sum = counted_ahead(class, revision, limit_min, now, size)
+  local limit_of_all = limit_ahead(sum, limit_min, now)
+  local limit_of_this = size == '' and limit_of_all or limit_of_size(size, revision, limit_min, now)
+  if limit_of_this == 0 then return function() return false end end
+  local num_larger = sum - by_size['']
+  local is_full = sum >= limit_of_all or (size ~= '' and num_larger >= limit_of_this)
   return function(tenant)
-    if not is_full or limit == 0 then return limit > 0 end
-    return num_own(class, tenant, revision, by_size, size) == 0
-      or num_own(class, tenant, revision, by_size) < math.max(1, math.floor(limit / 4))
+    return not is_full or num_own(class, tenant, revision, by_size, size) == 0
+      or num_own(class, tenant, revision, by_size) < math.max(1, math.floor(limit_of_this / 4))
   end
 end

@@ -6,7 +6,6 @@ from shared.hints.message import HintMessage
 from shared.hints.queues import Queue
 from shared.ids import JobId, WorkerId
 from shared.jobs.job import Job
-from shared.jobs.leases import Room, Vacancy
 from shared.jobs.spec import RenderSettings
 from shared.jobs.states import Stage
 from shared.schedule.cost import cost_of
@@ -80,6 +79,21 @@ def test_grids_that_no_live_worker_can_render_take_no_room(fleet: Fleet) -> None
     assert fleet.pace.loads()[Stage.AR].ahead == 2 * LIMIT
 
 
+@pytest.mark.parametrize("num_waiting", [1, LIMIT // 2])
+def test_grids_that_no_live_worker_can_render_take_no_room_of_smaller_ones(fleet: Fleet, num_waiting: int) -> None:
+    """Although few grids wait: the limit of larger sizes is a part of the limit."""
+    fleet.beat("medium", MEDIUM), fleet.beat("large", LARGE)
+    for number in range(3):
+        fleet.beat(f"small{number}", SMALL)
+    for _ in range(num_waiting):
+        fleet.submit(LARGE_PX, A, Stage.AR, condition_px=8192)
+    assert len(made_ahead(fleet)) == min(num_waiting, LIMIT // 5 + 1)
+    fleet.leases.leave(Announcement(WorkerId("large"), Queue.DIT, 1, REVISION))
+    for _ in range(LIMIT):
+        fleet.submit(LARGE_PX, A, Stage.AR)
+    assert len(made_ahead(fleet)) == LIMIT // 4
+
+
 def test_ar_reads_the_dit_workers_once_in_a_claim_however_many_sizes_wait(fleet: Fleet) -> None:
     fleet.beat("ar", LARGE, Stage.AR), fleet.beat("d", MEDIUM)
 
@@ -93,47 +107,6 @@ def test_ar_reads_the_dit_workers_once_in_a_claim_however_many_sizes_wait(fleet:
     for px in EDITS_PX:
         fleet.submit(LARGE_PX, B, Stage.AR, condition_px=px)
     assert commands_of_a_claim() <= of_one + len(EDITS_PX)  # the members of each size, and not its workers
-
-
-def open_many(fleet: Fleet, num: int) -> None:
-    """Adds small workers that were open after all others, as their heartbeats do."""
-    names = [f"idle{number}" for number in range(num)]
-    for key in ("open:dit:interactive", "open:dit:batch", "workers:dit", "asking:dit"):
-        fleet.client.zadd(f"gridpress:{key}", dict.fromkeys(names, 10**13 - 1))
-    for key, value in (("sizes", SMALL.text), ("serves", REVISION), ("slots", "1")):
-        fleet.client.hset(f"gridpress:{key}:dit", mapping=dict.fromkeys(names, value))
-
-
-@pytest.mark.parametrize("num_small", [3, 16, 40])
-@pytest.mark.parametrize("sizes", [LARGE, MEDIUM], ids=["large", "medium"])
-def test_a_large_idle_worker_is_hinted_beside_many_small_ones(fleet: Fleet, num_small: int, sizes: Sizes) -> None:
-    upkeep = UpkeepStore(fleet.client)
-    open_many(fleet, num_small)
-    fleet.submit(LARGE_PX)
-    assert upkeep.send_hints(HINT, 1) == 0
-    fleet.beat("large", sizes)
-    for key in ("open:dit:interactive", "open:dit:batch", "asking:dit"):
-        fleet.client.zadd(f"gridpress:{key}", {"large": 10**13 - 2})
-    assert upkeep.send_hints(HINT, 1) == 1
-
-
-def test_a_busy_worker_leaves_a_large_render_to_an_idle_one_behind_many_small_ones(fleet: Fleet) -> None:
-    fleet.open("large", LARGE)
-    open_many(fleet, 40)
-    fleet.submit(LARGE_PX)
-    assert fleet.claim(LARGE, place=Vacancy(Room.AHEAD)) is None
-
-
-def test_looking_for_a_large_idle_worker_takes_as_many_commands_beside_many_small_ones(fleet: Fleet) -> None:
-    def commands_of_a_submission() -> int:
-        return num_commands(fleet.client, lambda: UpkeepStore(fleet.client).send_hints(HINT, 1))
-
-    fleet.submit(LARGE_PX)
-    open_many(fleet, 20)
-    commands_of_a_submission()
-    few = commands_of_a_submission()
-    open_many(fleet, 900)
-    assert commands_of_a_submission() <= few + 2
 
 
 def suspected(fleet: Fleet, side_px: int) -> Job:
