@@ -21,6 +21,15 @@ local function can_render(sizes, size)
   return sizes and string.find(',' .. sizes .. ',', ',' .. size .. ',', 1, true) ~= nil
 end
 
+-- Returns whether a worker that announced `sizes` can render all sizes that one can that announced `others`.
+local function can_render_all(sizes, others)
+  if others == '*' then return sizes == '*' end
+  for size in string.gmatch(others, '[^,]+') do
+    if not can_render(sizes, size) then return false end
+  end
+  return true
+end
+
 -- Returns the smallest of these sides whose square has at least so many pixels; the last one if none has.
 local function first_side(sides, pixels)
   for _, side in ipairs(sides) do

@@ -244,7 +244,9 @@ local function choose()
   local has_ended = #over > 0
   local ended_ms = has_ended and now or tonumber(redis.call('GET', P .. 'turn_ended:' .. stage) or 0)
   local decision, place = 'other', nil
-  if suspect then decision, place = decide_turn(stage, worker, turns, group == nil, best ~= nil, ended_ms, now) end
+  if suspect then
+    decision, place = decide_turn(stage, worker, revision, sizes, turns, group == nil, best ~= nil, ended_ms, now)
+  end
 
   local function write_turns()
     if place then table.insert(over, place) end
