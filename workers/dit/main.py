@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
@@ -78,6 +79,7 @@ def run(settings: Settings) -> None:
         objects, LeaseStore(client, rules), labelling, is_withheld=settings.picture_hook_url is not None
     )
     occupancies = [_occupy(settings, source, replace(placement, device=each)) for each in devices or [placement.device]]
+    closing = ExitStack()
     with device_share(settings, placement) as share:
         with start.phase(StartPhase.LOADING, source.num_bytes) as on_bytes:
             model = _load(source.folder, settings, placement, options, on_bytes)
@@ -90,7 +92,7 @@ def run(settings: Settings) -> None:
             checks_pictures=settings.picture_hook_url is not None,
             reuse=Reuse.of(settings, client, objects),
         )
-        denoiser = _denoiser(settings, source, placement, model, options)
+        denoiser = _denoiser(settings, source, placement, model, options, start=start, closing=closing)
         runner = DitRunner(model, denoiser, guidance_batch_px=options.guidance_batch_px)
         if options.compiler or placement.device.type == "cuda":
             qualities = [Quality.EXACT, Quality.BALANCED] if model.fp8_blocks else [Quality.EXACT]
@@ -124,6 +126,7 @@ def run(settings: Settings) -> None:
     )
     run_stage(parts, settings, client)
     engine.close()
+    closing.close()
     previews.close()
     del occupancies  # until here
 
@@ -161,18 +164,32 @@ def _load(
 
 
 def _denoiser(
-    settings: Settings, source: ModelSource, placement: Placement, model: DitModel, options: DitOptions
+    settings: Settings,
+    source: ModelSource,
+    placement: Placement,
+    model: DitModel,
+    options: DitOptions,
+    *,
+    start: StartReport,
+    closing: ExitStack,
 ) -> Denoiser:
-    """Returns the object that predicts noise. It uses several devices if the settings name them.
+    """Returns the object that predicts noise. It uses several devices if the settings name them. `start` reports while
+    these load the model, and `closing` ends their processes.
 
-    If the process of a further device dies, the worker exits, and other workers claim its renders.
+    If the process of a further device dies, the worker exits, and other workers claim its renders. Raises
+    `HelperNotReady` if such a process does not become ready in time.
     """
     if devices := guidance_devices(settings):
-        second = _load(source.folder, settings, replace(placement, device=devices[1]), options)
+        with start.phase(StartPhase.LOADING, source.num_bytes) as on_bytes:
+            second = _load(source.folder, settings, replace(placement, device=devices[1]), options, on_bytes)
         return TwoDeviceDenoiser(model, replace(second, vae=model.vae, text_encoder=model.text_encoder))
     if together := sequence_devices(settings):
         width_px, height_px = sequence_size(settings)
-        helpers = Helpers(source.folder, model, together[1:], options, lambda _: abandon_process(settings.ready_file))
+        with start.phase(StartPhase.LOADING):  # in other processes, whose bytes are not counted
+            helpers = Helpers(
+                source.folder, model, together[1:], options, lambda _: abandon_process(settings.ready_file)
+            )
+        closing.callback(helpers.close)
         return Denoiser(model, SplitBlocks(model, helpers, width_px * height_px))
     return Denoiser(model)
 

@@ -5,29 +5,40 @@ import os
 import queue
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
+import torch.distributed as dist
 from PIL import Image
 
 from shared.errors import Misconfigured
+from shared.ids import Revision
 from shared.jobs.spec import Quality
+from shared.schedule.starting_worker import StartPhase
 from shared.settings.settings import Settings
 from tests.fixtures.pictures import photo_like
 from tests.workers.dit.claims import make_claim
 from tests.workers.dit.forked import ForkedPopen, import_ahead
 from tests.workers.dit.rendering import largest_difference, render
 from workers.device.loss import HelperGone, is_device_lost
+from workers.device.placement import Placement
+from workers.dit import main
 from workers.dit.engine import DitEngine
 from workers.dit.model.choosing import sequence_size
 from workers.dit.model.denoiser import Denoiser
 from workers.dit.model.loading import DitModel, load_dit_model
 from workers.dit.model.options import DitOptions
 from workers.dit.model.runner import DitRunner
-from workers.dit.sequence.process import HelperProcess
+from workers.dit.sequence import split_blocks
+from workers.dit.sequence.process import HelperNotReady, HelperProcess
 from workers.dit.sequence.split import Split, own_heads
 from workers.dit.sequence.split_blocks import Helpers, SplitBlocks
+from workers.model.source import ModelSource
 
 WAIT_S = 60.0  # a bound for a hung test, never reached by a passing one
 CPU = torch.device("cpu")
@@ -164,8 +175,84 @@ def test_devices_that_do_not_divide_the_heads_are_refused(tiny_checkpoint: Path,
 def test_a_helper_that_cannot_start_is_said() -> None:
     process = HelperProcess(deaths.put, "cuda:1", ("-c", "raise SystemExit(3)"))
     with pytest.raises(Misconfigured, match="cuda:1 could not be used"):
-        process.wait_until(lambda: False)
+        process.wait_until(lambda: False, WAIT_S)
     process.close()
+
+
+HANGS = ("-c", "from signal import pause; pause()")  # it does not read its input
+
+
+def test_helpers_that_do_not_become_ready_in_time_are_said_in_one_line_and_ended(
+    tiny_checkpoint: Path, model: DitModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    def start(*given: Any) -> HelperProcess:
+        started.append(HelperProcess(*given))
+        return started[-1]
+
+    monkeypatch.setattr(split_blocks, "_HELPER", HANGS)
+    monkeypatch.setattr(split_blocks, "_READY_S", 0.1)
+    monkeypatch.setattr(split_blocks, "HelperProcess", start)
+    with pytest.raises(HelperNotReady, match=r"the device cpu did not load the model within 0 s$"):
+        Helpers(str(tiny_checkpoint), model, [CPU], DitOptions(), deaths.put)
+    assert [process._process.returncode for process in started] == [-signal.SIGKILL]
+
+
+def test_helpers_that_cannot_connect_are_said_in_one_line_and_ended(
+    tiny_checkpoint: Path, model: DitModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise dist.DistError("timed out\nat a place")
+
+    monkeypatch.setattr(split_blocks, "_HELPER", HANGS)
+    monkeypatch.setattr(split_blocks, "open_store", lambda *_: Mock())  # it says of each helper that it is ready
+    monkeypatch.setattr(split_blocks, "join_group", fail)
+    with pytest.raises(HelperNotReady, match=r"4 devices can't connect: timed out$"):
+        Helpers(str(tiny_checkpoint), model, [CPU] * 3, DitOptions(), deaths.put)
+    assert deaths.empty(), "the end of these helpers was wanted"
+
+
+def test_no_helper_is_waited_for_before_all_may_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A helper may die when another one has ended, which must not look like a fault."""
+    events: list[str] = []
+    one, other = Mock(spec=HelperProcess), Mock(spec=HelperProcess)
+    for name, process in (("one", one), ("other", other)):
+        process.close_input.side_effect = partial(events.append, f"{name} may end")
+        process.close.side_effect = partial(events.append, f"{name} has ended")
+    monkeypatch.setattr(split_blocks.dist, "destroy_process_group", lambda: None)
+    helpers = Helpers.__new__(Helpers)
+    helpers._processes, helpers._folder = [one, other], Mock()
+    helpers.close()
+    assert events == ["one may end", "other may end", "one has ended", "other has ended"]
+
+
+@pytest.mark.parametrize("setting", ["dit_guidance_devices", "dit_sequence_devices"])
+def test_further_devices_load_in_a_phase_of_the_start_and_end_with_the_worker(
+    model: DitModel, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    start, events = Mock(), []
+
+    @contextmanager
+    def phase(phase: StartPhase, _total_bytes: int = 0) -> Iterator[None]:
+        events.append(f"begins {phase}")
+        yield
+        events.append(f"ends {phase}")
+
+    def load(*_: object) -> DitModel:
+        events.append("loads")
+        return model
+
+    start.phase, helpers = phase, Mock()
+    monkeypatch.setattr(main, "_load", load)
+    monkeypatch.setattr(main, "Helpers", lambda *given: load(*given) and helpers)
+    settings, placement = Settings(**{setting: "cpu,cpu"}), Placement(CPU, torch.float32)
+    with ExitStack() as closing:
+        source = ModelSource("", Revision("r"))
+        main._denoiser(settings, source, placement, model, DitOptions(), start=start, closing=closing)
+        assert events == ["begins loading", "loads", "ends loading"]
+        assert not helpers.close.called
+    assert helpers.close.called == (setting == "dit_sequence_devices")
 
 
 def test_a_helper_ends_with_its_worker() -> None:

@@ -10,12 +10,18 @@ from collections.abc import Callable
 
 import structlog
 
-from shared.errors import Misconfigured
+from shared.errors import GridpressError, Misconfigured
 
 log = structlog.get_logger()
 
 _POLL_S = 0.05
 _END_S = 10.0  # the longest wait for the helper to end after its input is closed; then it is killed
+
+
+class HelperNotReady(GridpressError):
+    """A helper process did not load the model in time, or can't connect to the others. The next start may succeed."""
+
+    code = "helper_not_ready"
 
 
 class HelperProcess:
@@ -46,28 +52,42 @@ class HelperProcess:
         assert self._process.stdin
         self._process.stdin.write(line)
 
-    def wait_until(self, is_ready: Callable[[], bool]) -> None:
-        """Waits without a timeout until `is_ready` returns True, which means that the helper process has loaded the
-        model.
+    def wait_until(self, is_ready: Callable[[], bool], timeout_s: float) -> None:
+        """Waits until `is_ready` returns True, which means that the helper process has loaded the model.
 
-        Raises `Misconfigured` if the helper exits before that. The helper has then logged the reason.
+        Raises `Misconfigured` if the helper exits before that. The helper has then logged the reason. Raises
+        `HelperNotReady` after `timeout_s`.
         """
+        end_s = time.monotonic() + timeout_s
         while not is_ready():
             if (status := self._process.poll()) is not None:
                 raise Misconfigured(f"the device {self.device} could not be used (exit status {status}, see above)")
+            if time.monotonic() >= end_s:
+                raise HelperNotReady(
+                    f"the process of the device {self.device} did not load the model within {timeout_s:.0f} s"
+                )
             time.sleep(_POLL_S)
         self._watch.start()
 
-    def close(self) -> None:
-        """Ends the helper process and waits until it has ended. If it has not ended after 10 s, kills it."""
+    def close_input(self) -> None:
+        """Lets the helper process end, and does not wait for its end."""
         self._is_closed = True
         assert self._process.stdin
         self._process.stdin.close()
+
+    def close(self) -> None:
+        """Ends the helper process and waits until it has ended. If it has not ended after 10 s, kills it."""
+        self.close_input()
         try:
             self._process.wait(_END_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self.kill()
+
+    def kill(self) -> None:
+        """Ends the helper process at once."""
+        self.close_input()
+        self._process.kill()
+        self._process.wait()
 
     def _wait(self) -> None:
         status = self._process.wait()

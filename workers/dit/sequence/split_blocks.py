@@ -23,12 +23,13 @@ from workers.dit.model.options import DitOptions
 from workers.dit.sequence.attention import split_attention
 from workers.dit.sequence.group import join_group, open_store, ready_key
 from workers.dit.sequence.messages import HelperPlan, Pass, to_line
-from workers.dit.sequence.process import HelperProcess
+from workers.dit.sequence.process import HelperNotReady, HelperProcess
 from workers.dit.sequence.share import key_cache, keys_of_heads, run_share
 
 _HELPER = ("-m", "workers.dit.sequence")
 _TOKEN_PX = 16 * 16  # the pixels of a token of the transformer
 _WORKER = 0  # the rank of the worker
+_READY_S = 900.0  # helpers load at the same time; from a slow network disk, 15 GB take some minutes
 
 
 class Helpers:
@@ -45,7 +46,9 @@ class Helpers:
         """Starts one helper process for each of `devices`, and returns once all have loaded the model.
 
         `on_death` is called with the exit status of a helper that ends before `close`. Raises `Misconfigured` if a
-        helper can't load the model, or if the number of devices does not divide the number of attention heads.
+        helper can't load the model, or if the number of devices does not divide the number of attention heads. Raises
+        `HelperNotReady` if one has not loaded the model after 15 minutes, or if they can't connect. Then no helper
+        process is left.
         """
         self.num_ranks = 1 + len(devices)
         _refuse_odd_heads(model, self.num_ranks)
@@ -62,12 +65,26 @@ class Helpers:
             num_ranks=self.num_ranks,
             options=asdict(options),
         )
+        try:
+            self._start(plan, folder, model.device)
+        except BaseException:
+            for process in self._processes:
+                process.kill()  # a helper that hangs would not end by itself
+            self._folder.cleanup()
+            raise
+
+    def _start(self, plan: HelperPlan, folder: Path, device: torch.device) -> None:
+        """Sends the plan to the helper processes, and returns once all have loaded the model and are connected."""
         for rank, process in enumerate(self._processes, start=1):
             process.send_line(to_line(replace(plan, rank=rank, device=process.device)))
         store = open_store(folder, self.num_ranks)
         for rank, process in enumerate(self._processes, start=1):
-            process.wait_until(lambda rank=rank: store.check([ready_key(rank)]))  # type: ignore[misc]
-        join_group(store, _WORKER, self.num_ranks, model.device)
+            process.wait_until(lambda rank=rank: store.check([ready_key(rank)]), _READY_S)  # type: ignore[misc]
+        try:
+            join_group(store, _WORKER, self.num_ranks, device)
+        except RuntimeError as error:  # after a time-out of torch
+            reason = str(error).strip().partition("\n")[0]
+            raise HelperNotReady(f"the processes of {self.num_ranks} devices can't connect: {reason}") from error
 
     @property
     def pids(self) -> Sequence[int]:
@@ -81,6 +98,8 @@ class Helpers:
 
     def close(self) -> None:
         """Ends all helper processes."""
+        for process in self._processes:
+            process.close_input()  # first, because a helper may die when another one has ended
         for process in self._processes:
             process.close()
         dist.destroy_process_group()
