@@ -10,17 +10,20 @@
 --   gridpress:copy_leases:<tenant>   hash  entry of these lists -> end of the lease (ms), `|`, holder
 --   gridpress:copy_tenants           zset  tenants by the time of the next look at their copies
 --   gridpress:copy_state:<tenant>    hash  strikes (failures in a row), resumes_ms, error, failing_since_ms of copies; the same
---                                          of deletions after `delete_`; slow_ms (mean of a request, if the bucket is slow)
--- Fields of the job or batch: copy (pending, copied or failed), copy_since_ms, copy_first_ms, copy_lapses (tries whose worker
--- ended), copy_error, copied_to; of the job of a batch line: copy_batch, copy_note. Field of the batch: copies_left (jobs of
+--                                          of deletions after `delete_`; slow_ms (mean of a request, if the bucket is slow),
+--                                          slow_since_ms
+-- Fields of the job or batch: copy (pending, copied or failed), copy_since_ms (when its copy was made due; later, if the
+-- service itself failed), copy_later_ms (when the service itself first failed to copy it), copy_refused_ms (when the bucket
+-- first refused it), copy_lapses (tries whose worker ended), copy_error, copied_to; of the job of a batch line: copy_batch, copy_note. Field of the batch: copies_left (jobs of
 -- its lines that are still to be copied).
 
 -- needs: keys, batch_messages, clock, fields, outbox, settle
 local COPY_STATE_KEPT_MS = 86400000
-local NEXT_LOOK_MS = 1000 -- while all that is due is leased
+local NEXT_LOOK_MS = 1000 -- while all that is due is leased or has to wait
+local FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 2000, 300000
 local LONGEST_LOOK_MS = 60000 -- while copies wait: one may have waited for longer than the patience
-local COPY_FIELDS = { 'copy', 'copy_since_ms', 'copy_first_ms', 'copy_lapses', 'copy_error', 'copied_to', 'copy_batch',
-  'copy_note' }
+local COPY_FIELDS = { 'copy', 'copy_since_ms', 'copy_later_ms', 'copy_refused_ms', 'copy_lapses', 'copy_error', 'copied_to',
+  'copy_batch', 'copy_note' }
 
 local function copied_record(entry)
   return P .. (string.sub(entry, 1, 6) == 'batch_' and 'batch:' or 'job:') .. entry
@@ -46,8 +49,9 @@ end
 -- Returns a due time, or the end of a pause if that is later. Returns nil without a due time.
 local function after_pause(at, resumes) return at and math.max(at, tonumber(resumes or 0)) end
 
--- Sets the time at which a claim should look at the copies of a tenant. A tenant that was just served goes to the end.
-local function schedule_copies(tenant, now, is_full)
+-- Sets the time at which a claim should look at the copies of a tenant. A tenant that was just served goes to the end. If
+-- nothing was found for it, the look is NEXT_LOOK_MS later at least.
+local function schedule_copies(tenant, now, has_nothing)
   local leases = P .. 'copy_leases:' .. tenant
   local num = redis.call('HLEN', leases)
   local copy_at = first_due(P .. 'copies:' .. tenant, leases, num)
@@ -57,9 +61,21 @@ local function schedule_copies(tenant, now, is_full)
   local at = after_pause(copy_at, resumes[1])
   deletion_at = after_pause(deletion_at, resumes[2])
   if deletion_at and (not at or deletion_at < at) then at = deletion_at end
-  if is_full or not at then at = math.max(at or 0, now + NEXT_LOOK_MS) end
+  if has_nothing or not at then at = math.max(at or 0, now + NEXT_LOOK_MS) end
   if copy_at then at = math.min(at, now + LONGEST_LOOK_MS) end
   redis.call('ZADD', P .. 'copy_tenants', math.max(at, now), tenant)
+end
+
+-- Records that the bucket refused a copy or a deletion, or that the worker of a deletion ended. Returns the pause until the
+-- next try (ms), which is longer after each time, and at least `shortest` (ms).
+local function strike(entry, tenant, detail, now, shortest)
+  local state, kind = P .. 'copy_state:' .. tenant, is_deletion(entry) and 'delete_' or ''
+  local strikes = redis.call('HINCRBY', state, kind .. 'strikes', 1)
+  local pause = math.max(shortest, math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ^ math.min(strikes - 1, 10)))
+  redis.call('HSET', state, kind .. 'resumes_ms', string.format('%.0f', now + pause), kind .. 'error', detail)
+  redis.call('HSETNX', state, kind .. 'failing_since_ms', now)
+  redis.call('PEXPIRE', state, COPY_STATE_KEPT_MS)
+  return pause
 end
 
 -- Makes the deletion of a copy due at a time (ms), if the tenant has a bucket. `what` says which copy, as above.
@@ -110,26 +126,27 @@ local function delete_copy_of_job(job, tenant, n, at)
   delete_copy(line or job, tenant, at)
 end
 
--- Returns whether a copy waits for the deletion of an earlier copy of the same batch line, which would delete the new
--- pictures. A deletion that would follow later is made due now.
+-- Returns when to look again (ms) at a copy that waits for the deletion of an earlier copy of the same batch line, which
+-- would delete the new pictures. Returns nil if it does not wait. A deletion that would follow later is made due now, or at
+-- the end of the pause of the deletions.
 local function waits_for_deletion(entry, tenant, now)
   local list, n = P .. 'copy_deletions:' .. tenant, redis.call('HGET', copied_record(entry), 'n')
   local line = n and line_of_copy(entry, n)
-  if not line then return false end
+  if not line then return nil end
   for _, deletion in ipairs({ 'delete|' .. line, 'again|' .. line }) do
     local at = redis.call('ZSCORE', list, deletion)
-    if at and tonumber(at) > now and redis.call('HEXISTS', P .. 'copy_state:' .. tenant, 'delete_strikes') == 0 then
-      redis.call('ZADD', list, now, deletion)
+    if at then
+      local resumes = after_pause(now, redis.call('HGET', P .. 'copy_state:' .. tenant, 'delete_resumes_ms'))
+      if tonumber(at) > resumes then redis.call('ZADD', list, resumes, deletion) end
+      return math.max(resumes, now + NEXT_LOOK_MS)
     end
-    if at then return true end
   end
-  return false
 end
 
 -- Makes the copy of a job or batch due.
 local function queue_copy(entry, tenant, now)
-  redis.call('HSET', copied_record(entry), 'copy', 'pending', 'copy_since_ms', now, 'copy_first_ms', now)
-  redis.call('HDEL', copied_record(entry), 'copy_error', 'copied_to', 'copy_lapses')
+  redis.call('HSET', copied_record(entry), 'copy', 'pending', 'copy_since_ms', now)
+  redis.call('HDEL', copied_record(entry), 'copy_error', 'copied_to', 'copy_lapses', 'copy_later_ms', 'copy_refused_ms')
   redis.call('ZADD', P .. 'copies:' .. tenant, now, entry)
   schedule_copies(tenant, now)
 end

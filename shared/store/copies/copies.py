@@ -21,6 +21,7 @@ Outcome = Literal["copied", "deleted", "failed", "refused", "later"]
 
 _MOST_ERROR = 300  # characters
 _GIVEN_UP = 2  # as finish_copy.lua returns it
+_MOST_CALLS = 50  # of one claim, each for 20 tenants or 100 copies that are given up; the caller then claims again
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +102,24 @@ class CopyStore:
         self._worker = worker
         self._on_given_up = on_given_up
 
-    def claim(self, *, may_be_limited: bool = True) -> CopyClaim | None:
-        """Leases a copy or deletion that is due. Returns None when there is none.
+    def claim(self, *, may_be_limited: bool = True, stops: Callable[[], bool] = lambda: False) -> CopyClaim | None:
+        """Leases a copy or deletion that is due. Returns None when there is none, or none is found for 1,000 tenants.
 
-        Without `may_be_limited`, it leases nothing for a bucket that refused last or is slow.
+        Without `may_be_limited`, it leases nothing for a bucket that refused last or is slow. It stops searching when
+        `stops` returns True.
         """
         rules, holder = self._rules, new_holder_id(self._worker)
         ttl_ms, patience_ms = int(rules.lease_ttl_s * 1000), int(rules.patience_s * 1000)
-        while True:
-            found = self._scripts.run("claim_copy", holder, ttl_ms, rules.concurrency, patience_ms, int(may_be_limited))
-            if not found:
-                return None
-            if found[0]:
+        asked = (holder, ttl_ms, rules.concurrency, patience_ms, int(may_be_limited))
+        for _ in range(_MOST_CALLS):
+            result, *found = self._scripts.run("claim_copy", *asked)
+            if result == "leased":
                 return _claim_of(found, holder)
-            if num := int(found[1]):
-                self._on_given_up(num)
+            if result == "given_up":
+                self._on_given_up(int(found[0]))
+            if result == "none" or stops():
+                break
+        return None
 
     def renew(self, claim: CopyClaim) -> bool:
         """Extends a lease. Returns False if it was lost."""

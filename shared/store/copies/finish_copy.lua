@@ -5,13 +5,13 @@
 --   deleted: the copies are deleted. They are deleted once more LATE_MS later
 --   failed: it can never be copied or deleted; detail is the error
 --   refused: the bucket refused or hung; detail is the error. The tenant's copies pause, or its deletions, longer after each
---     failure. A copy that has waited longer than the patience fails
---   later: the service itself failed. It is tried again soon, and the time does not count for the patience. A copy fails a
---     day after the patience nevertheless, so that its webhook message is sent
+--     failure. A copy fails if it has waited longer than the patience, since the bucket began to refuse it or all copies
+--   later: the service itself failed. It is tried again soon, and the time does not count for the patience. If it fails
+--     for a day and the patience, the copy fails nevertheless, so that its webhook message is sent
 -- Returns 0 when the lease was lost, 2 if a copy failed because it has waited for too long, else 1.
 
 -- needs: keys, clock, copies
-local FIRST_PAUSE_MS, LONGEST_PAUSE_MS, LATER_MS, LATE_MS = 2000, 300000, 5000, 600000
+local LATER_MS, LATE_MS = 5000, 600000
 local LONGEST_LATER_MS = 86400000
 local entry, tenant, holder, outcome, detail, patience, slow_ms = unpack(ARGV)
 local leases, state, now = P .. 'copy_leases:' .. tenant, P .. 'copy_state:' .. tenant, now_ms()
@@ -20,25 +20,32 @@ local lease = redis.call('HGET', leases, entry)
 if not lease or string.match(lease, '|(.*)$') ~= holder then return 0 end
 redis.call('HDEL', leases, entry)
 
--- Records that the bucket refused a copy, or a deletion. Returns the pause until the next try (ms).
-local function strike()
-  local strikes = redis.call('HINCRBY', state, kind .. 'strikes', 1)
-  local pause = math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ^ math.min(strikes - 1, 10))
-  redis.call('HSET', state, kind .. 'resumes_ms', string.format('%.0f', now + pause), kind .. 'error', detail)
-  redis.call('HSETNX', state, kind .. 'failing_since_ms', now)
-  return pause
-end
-
 -- Records that the bucket did what it was asked.
 local function forgive()
   for _, name in ipairs({ 'strikes', 'resumes_ms', 'error', 'failing_since_ms' }) do redis.call('HDEL', state, kind .. name) end
 end
 
--- Tries it again after a pause (ms). A copy that waits since before a time (ms), by this field of its record, fails instead.
--- Returns whether it failed.
-local function try_again(pause, field, before)
-  local since = kind == '' and redis.call('HGET', key, field)
-  if since and tonumber(since) <= before then
+-- Returns since when (ms) the bucket refuses this copy, or all copies while it waits. One that is refused alone counts too,
+-- while others are copied.
+local function refused_since()
+  redis.call('HSETNX', key, 'copy_refused_ms', now)
+  local known = redis.call('HMGET', key, 'copy_since_ms', 'copy_refused_ms')
+  local failing = redis.call('HGET', state, 'failing_since_ms')
+  return math.max(tonumber(known[1] or 0), math.min(tonumber(known[2]), tonumber(failing)))
+end
+
+-- Returns since when (ms) the service itself can not make this copy.
+local function later_since()
+  redis.call('HSETNX', key, 'copy_later_ms', now)
+  redis.call('HINCRBY', key, 'copy_since_ms', LATER_MS)
+  return tonumber(redis.call('HGET', key, 'copy_later_ms'))
+end
+
+-- Tries it again after a pause (ms). A copy that could not be made since a time (ms), for longer than `longest` (ms), fails
+-- instead. Returns whether it failed.
+local function try_again(pause, since_of, longest)
+  local is_copy = not is_deletion(entry) and redis.call('HEXISTS', key, 'copy_since_ms') == 1
+  if is_copy and since_of() <= now - longest then
     end_copy(entry, tenant, 'failed', detail, now)
     return true
   end
@@ -46,12 +53,18 @@ local function try_again(pause, field, before)
   return false
 end
 
+-- Records whether the bucket is slow, and since when.
+local function note_pace()
+  if slow_ms == '0' then return redis.call('HDEL', state, 'slow_ms', 'slow_since_ms') end
+  redis.call('HSET', state, 'slow_ms', slow_ms)
+  redis.call('HSETNX', state, 'slow_since_ms', now)
+end
+
 local is_given_up = false
 if outcome == 'refused' then
-  is_given_up = try_again(strike(), 'copy_since_ms', now - tonumber(patience))
+  is_given_up = try_again(strike(entry, tenant, detail, now, 0), refused_since, tonumber(patience))
 elseif outcome == 'later' then
-  if redis.call('HEXISTS', key, 'copy_since_ms') == 1 then redis.call('HINCRBY', key, 'copy_since_ms', LATER_MS) end
-  is_given_up = try_again(LATER_MS, 'copy_first_ms', now - tonumber(patience) - LONGEST_LATER_MS)
+  is_given_up = try_again(LATER_MS, later_since, tonumber(patience) + LONGEST_LATER_MS)
 elseif is_deletion(entry) then
   if outcome == 'deleted' then forgive() end
   local is_listed, what = redis.call('ZREM', list, entry) == 1, string.match(entry, '^delete|(.*)$')
@@ -60,7 +73,7 @@ else
   if outcome == 'copied' then forgive() end
   end_copy(entry, tenant, outcome, detail, now)
 end
-if slow_ms == '0' then redis.call('HDEL', state, 'slow_ms') else redis.call('HSET', state, 'slow_ms', slow_ms) end
+note_pace()
 redis.call('PEXPIRE', state, COPY_STATE_KEPT_MS)
 schedule_copies(tenant, now)
 return is_given_up and 2 or 1

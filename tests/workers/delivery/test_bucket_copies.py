@@ -242,7 +242,7 @@ def test_a_bucket_that_refuses_too_long_is_given_up_and_the_webhook_is_sent(
     assert placed.health(ACME).error == f"there is no bucket absent at {buckets.s3.url}"
     assert due_types(client) == []
     client.hset(f"gridpress:job:{job}", "copy_since_ms", 0)
-    client.hset("gridpress:copy_state:acme", "resumes_ms", 0)
+    client.hset("gridpress:copy_state:acme", mapping={"resumes_ms": 0, "failing_since_ms": 0})
     make_due(client, ACME)
     before = given_up()
     assert copy_all(service) == 0

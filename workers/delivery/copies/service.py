@@ -74,7 +74,8 @@ class CopyService:
 
     def claim(self) -> CopyClaim | None:
         """Leases a copy or deletion that is due. Returns None when there is none. Raises `StoreUnavailable`."""
-        claim = self.copies.claim(may_be_limited=self._num_limited < self.most_limited)
+        may_be_limited = self._num_limited < self.most_limited
+        claim = self.copies.claim(may_be_limited=may_be_limited, stops=self.stopping.is_set)
         if claim and claim.is_limited:
             self._count_limited(1)
         return claim
