@@ -11,8 +11,9 @@ from shared.egress.errors import EgressRefused
 from shared.egress.rules import EgressRules
 from shared.errors import InvalidRequest, Misconfigured
 from shared.ids import TenantId
+from shared.objects.own_bucket import is_own_bucket, own_servers
 from shared.objects.sealing import Sealing
-from shared.objects.tenant_bucket import TenantBucket, server_of
+from shared.objects.tenant_bucket import TenantBucket
 from shared.settings.settings import Settings
 
 _BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
@@ -127,11 +128,9 @@ def _check_server(place: TenantBucket, settings: Settings) -> None:
     is_aws = place.server.startswith("aws")
     if (is_aws and host.startswith(f"{place.bucket}.")) or _AWS_BUCKET.match(host):
         raise InvalidRequest("endpoint_url: leave out the name of the bucket", "endpoint_url")
-    own = own_servers(settings)
-    is_in_host = place.server in {f"{settings.s3_bucket}.{server}" for server in own}
-    if is_in_host or (place.bucket == settings.s3_bucket and place.server in own):
+    if is_own_bucket(place, settings):
         raise own_bucket()
-    if place.access == "service" and place.server not in own:
+    if place.access == "service" and place.server not in own_servers(settings):
         reason = f"the service's own access is not for {place.address}: give an access key of the bucket"
         raise InvalidRequest(f"access_key: {reason}", "access_key")
 
@@ -139,9 +138,3 @@ def _check_server(place: TenantBucket, settings: Settings) -> None:
 def own_bucket() -> InvalidRequest:
     """Returns the error for a bucket that is the bucket of the service itself."""
     return InvalidRequest("bucket: it is the bucket of the service itself", "bucket")
-
-
-def own_servers(settings: Settings) -> frozenset[str]:
-    """Returns the names of the S3 server with the bucket of the service."""
-    public = {server_of(settings.s3_public_endpoint_url)} if settings.s3_public_endpoint_url else set()
-    return frozenset({server_of(settings.s3_endpoint_url) if settings.s3_endpoint_url else "aws", *public})

@@ -8,6 +8,8 @@ from shared.egress.client import EgressClient
 from shared.ids import TenantId
 from shared.objects.bucket_client import BucketClient
 from shared.objects.bucket_credentials import BucketCredentials
+from shared.objects.bucket_errors import BucketRefused
+from shared.objects.own_bucket import is_own_bucket
 from shared.objects.sealing import Sealing
 from shared.objects.tenant_bucket import TenantBucket
 from shared.settings.settings import Settings
@@ -30,7 +32,13 @@ class BucketClients:
         return cls(egress, BucketCredentials(settings, Sealing.given(settings)))
 
     def client_of(self, place: TenantBucket) -> BucketClient:
-        """Returns the client of a bucket. Raises `BucketRefused` if its secret key can't be decrypted."""
+        """Returns the client of a bucket. Raises `BucketRefused` if its secret key can't be decrypted.
+
+        It also raises `BucketRefused` for the bucket of the service itself. The API refuses it, but an earlier release
+        may have stored it, and the erasure of one tenant's copies would delete the pictures of all tenants.
+        """
+        if is_own_bucket(place, self._credentials.settings):
+            raise BucketRefused("it is the bucket of the service itself", "bucket")
         with self._lock:
             known = self._kept.get(place.tenant)
         if known is None or known.place != place:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from shared.errors import InvalidRequest, TenantBeingErased
 from shared.ids import TenantId
-from shared.objects.tenant_bucket import TenantBucket
+from shared.objects.tenant_bucket import TenantBucket, server_of
 from shared.store.core.connect import Client, translated
 from shared.store.core.scripts import Scripts
 
@@ -54,11 +54,17 @@ class BucketStore:
         updated_ms = None if place.updated_at is None else int(place.updated_at.timestamp() * 1000)
         fields = {name: getattr(place, name) for name in _FIELDS}
         text = json.dumps({**fields, "address": place.address, "server": place.server, "updated_ms": updated_ms})
-        saved = self._scripts.run("set_bucket", place.tenant, text)
+        saved = self._scripts.run("set_bucket", place.tenant, text, json.dumps(self._servers_not_stored()))
         if saved == _ERASING:
             raise TenantBeingErased
         if not saved:
             raise InvalidRequest("prefix: it overlaps the prefix of another tenant in this bucket", "prefix")
+
+    def _servers_not_stored(self) -> Mapping[str, str]:
+        """Returns the servers of the buckets that an earlier release has stored without one, by their addresses."""
+        with translated():
+            found = [json.loads(text) for text in cast("list[str]", self._client.hvals(_KEY))]
+        return {each["address"]: server_of(each["address"]) for each in found if "server" not in each}
 
     def remove(self, tenant: TenantId) -> bool:
         """Removes the bucket of a tenant. Copies that wait fail. Returns whether there was a bucket."""

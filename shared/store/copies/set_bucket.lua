@@ -1,10 +1,11 @@
 -- Stores the bucket of a tenant, unless its prefix overlaps that of another tenant in the same bucket. Copies that wait
 -- are tried at once.
--- ARGV: tenant, bucket (JSON with server, address, bucket and prefix). An earlier release has stored no server.
+-- ARGV: tenant, bucket (JSON with server, address, bucket and prefix), servers by address (JSON) of buckets that an earlier
+--   release has stored without a server.
 -- Returns 1; 0 if the prefixes overlap; -1 while the tenant's data is being erased.
 
 -- needs: keys, clock, copies, erasing
-local tenant, text = unpack(ARGV)
+local tenant, text, servers = ARGV[1], ARGV[2], cjson.decode(ARGV[3])
 if is_erasing(tenant) then return -1 end
 local own = cjson.decode(text)
 
@@ -16,7 +17,7 @@ end
 
 -- Returns whether it is the same bucket, however the URL of its server is spelled.
 local function is_same(other)
-  local is_server = other.server and other.server == own.server or other.address == own.address
+  local is_server = (other.server or servers[other.address]) == own.server or other.address == own.address
   return is_server and other.bucket == own.bucket
 end
 

@@ -1,5 +1,6 @@
 """An S3 server is the same however its URL is spelled, and the service's own access is for its own server."""
 
+import json
 from typing import Any
 
 import pytest
@@ -120,16 +121,22 @@ def test_the_services_own_access_goes_to_its_own_server_alone(
     ("one", "other", "overlaps"),
     [
         ("https://s3.example.com", "https://s3.example.com:443", True),
+        ("https://s3.example.com.", "https://s3.example.com", True),
+        ("https://s3.eu-west-1.amazonaws.com", None, True),
         (None, "https://s3.eu-central-1.amazonaws.com", True),
         ("https://s3.example.com", "https://s3.example.com:9000", False),
     ],
 )
+@pytest.mark.parametrize("is_earlier", [False, True])
 def test_prefixes_overlap_on_a_server_in_every_spelling(
-    client: Client, one: str | None, other: str, overlaps: bool
+    client: Client, one: str | None, other: str | None, overlaps: bool, is_earlier: bool
 ) -> None:
     buckets = BucketStore(client)
     buckets.save(TenantBucket(ACME, "shared", "a/", endpoint_url=one))
     wanted = TenantBucket(GLOBEX, "shared", "a/b/", endpoint_url=other)
+    if is_earlier:  # an earlier release has stored no server
+        record = json.loads(client.hget("gridpress:buckets", ACME) or "")
+        client.hset("gridpress:buckets", ACME, json.dumps({key: record[key] for key in record if key != "server"}))
     if overlaps:
         with pytest.raises(InvalidRequest, match=r"^prefix: it overlaps"):
             buckets.save(wanted)

@@ -50,6 +50,21 @@ def test_the_client_is_made_anew_when_the_bucket_changes(buckets: Buckets) -> No
     assert changed.place.bucket == "globex-pictures"
 
 
+@pytest.mark.parametrize("url", [None, "http://S3.internal.:80", "https://files.example.com:443"])
+def test_no_client_is_made_for_the_bucket_of_the_service(buckets: Buckets, url: str | None) -> None:
+    inside, public = (None, None) if url is None else ("http://s3.internal", "https://files.example.com")
+    settings = Settings(s3_endpoint_url=inside, s3_public_endpoint_url=public, s3_bucket="gridpress")
+    clients = BucketClients(EgressClient(ON_LOOPBACK), BucketCredentials(settings, SEALING))
+    assert clients.client_of(buckets.place(endpoint_url=url))
+    own = [buckets.place(endpoint_url=url, bucket="gridpress")]
+    if url:
+        own.append(buckets.place(endpoint_url=url.replace("://", "://gridpress.")))
+    for place in own:
+        with pytest.raises(BucketRefused, match="the bucket of the service itself") as refused:
+            clients.client_of(place)
+        assert refused.value.field == "bucket"
+
+
 class _SlowToFind(BucketCredentials):
     """Credentials of which the machine tells those of one tenant only after a long time."""
 

@@ -1,19 +1,24 @@
 """The erasure of a tenant's data deletes the copies in its bucket, and nothing else there."""
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
 
+from shared.egress.client import EgressClient
 from shared.errors import ObjectStoreUnavailable, TenantBeingErased
 from shared.ids import ObjectKey, TenantId
+from shared.objects.bucket_clients import BucketClients
+from shared.objects.bucket_credentials import BucketCredentials
 from shared.objects.bucket_errors import BucketRefused
 from shared.objects.store import ObjectStore
+from shared.settings.settings import Settings
 from shared.store.copies.buckets import BucketStore
 from shared.store.core.connect import Client
 from shared.store.tenants.erasure import Erasure, ErasureStore
-from tests.fixtures.buckets import ACME, GLOBEX, Buckets
+from tests.fixtures.buckets import ACME, GLOBEX, ON_LOOPBACK, SEALING, Buckets
 from tests.fixtures.endless_bucket import EndlessBucket
 from tests.fixtures.http_server import HttpServer
 from workers.upkeep import copies
@@ -66,6 +71,18 @@ def test_a_bucket_that_refuses_does_not_hold_up_the_erasure(
         erase(client, objects, buckets)
     (line, *_) = [each for each in logged if each["event"] == "upkeep.copies_not_erased"]
     assert (line["tenant"], "there is no bucket absent" in line["error"]) == (ACME, True)
+
+
+def test_the_bucket_of_the_service_is_not_searched_for_copies(
+    client: Client, objects: ObjectStore, buckets: Buckets, s3_settings: Settings
+) -> None:
+    """An earlier release may have stored it as that of a tenant."""
+    BucketStore(client).save(buckets.place(bucket=s3_settings.s3_bucket, prefix=""))
+    of_others = ObjectKey(f"jobs/job_{ULID}/0.png")
+    objects.put(of_others, b"picture", "image/png")
+    clients = BucketClients(EgressClient(ON_LOOPBACK), BucketCredentials(s3_settings, SEALING))
+    erase(client, objects, replace(buckets, clients=clients))
+    assert objects.get(of_others) == b"picture"
 
 
 def test_a_bucket_that_lists_without_end_does_not_hold_up_the_erasure(
