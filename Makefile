@@ -4,8 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 SUITE := not measured and not long and not prometheus and not studio and not deploy and not containers
-# Tests wait for processes and time limits, so two for each core keep the cores busy.
-TEST_PROCESSES ?= $(or $(shell nproc 2>/dev/null | awk '{print $$1 * 2}'),auto)
+TEST_PROCESSES ?= $(or $(shell nproc 2>/dev/null | awk '{print int($$1 * 3 / 2 + 0.5)}'),auto)
 # Only the files with such tests: to import all others would take as long as some of them.
 MEASURED = $(shell grep -rl --include="test_*.py" "mark\.measured" tests) -m measured
 once_more = { test $$? = 1 && $(BIN)/python -m pytest --numprocesses 0 --last-failed --last-failed-no-failures none $(1); }
@@ -47,8 +46,8 @@ test: setup ## run the whole test suite; failed tests run once more, alone
 	$(BIN)/python -m pytest --numprocesses 0 $(MEASURED) || $(call once_more,$(MEASURED))
 	@$(BIN)/python -m tests.missing
 
-test-long: setup ## run the cases that `make test` leaves out because they take long (ten minutes)
-	$(BIN)/python -m pytest -m long --numprocesses 0
+test-long: setup ## run what `make test` leaves out because it takes long, and property tests with 300 examples (20 minutes)
+	PROPERTY_EXAMPLES=300 $(BIN)/python -m pytest -m 'long or hypothesis' --numprocesses 0
 
 attack: setup ## run every attack and machine failure that the docs list, against a service on loopback
 	$(BIN)/python -m pytest -m attack --numprocesses 0

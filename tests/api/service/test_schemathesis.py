@@ -35,9 +35,9 @@ from shared.store.core.fault_counts import FaultCounts
 
 pytestmark = pytest.mark.attack
 
-# `make fuzz` draws more, and tries all boundaries of every operation instead of every fourth.
+# `make fuzz` draws more, and tries all boundaries of every operation instead of every eighth.
 NUM_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2"))
-BOUNDARY_STEP = 1 if "FUZZ_EXAMPLES" in os.environ else 4
+BOUNDARY_STEP = 1 if "FUZZ_EXAMPLES" in os.environ else 8
 # What a schema cannot tell: which addresses may be called, which pictures can be read, which sizes go together, which
 # names a kind of pause has, which characters can be printed, which files there are, what this service was set up for,
 # which fields of a bucket belong together.

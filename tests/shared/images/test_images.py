@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
@@ -53,7 +53,6 @@ def png(width: int, height: int, depth: int, colour_type: int, rows: bytes, *ext
     return b"\x89PNG\r\n\x1a\n" + b"".join(body)
 
 
-@settings(deadline=None, max_examples=150)
 @given(st.integers(1, 3000), st.integers(1, 3000))
 def test_both_preprocessors_agree_on_whatever_comes_out(width: int, height: int) -> None:
     picture = normalised(encoded(Image.new("L", (width, height), 99), "BMP"), max_pixels=9_000_000)
@@ -269,7 +268,6 @@ def test_a_picture_at_the_limit_is_taken() -> None:
     )
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"]), st.data())
 def test_no_bytes_raise_anything_but_invalid_image(format: str, data: st.DataObject) -> None:
     content = bytearray(encoded(gradient(64, 48), format))

@@ -349,6 +349,6 @@ def test_any_interleaving_keeps_the_promises(client: Client, still_clock: None) 
     StoreMachine.client = client
     machine = StoreMachine.TestCase()
     machine.settings = settings(
-        max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
     )
     machine.runTest()

@@ -19,7 +19,7 @@ moves = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves=moves)
 def test_counters_and_lines_agree_after_any_moves(shop: Shop, moves: list[str]) -> None:
     shop.client.flushdb()
