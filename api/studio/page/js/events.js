@@ -55,6 +55,15 @@ export function stop() {
   source = null;
 }
 
+// A browser keeps pages that were left, with their streams. Six streams are all connections that it opens to one server,
+// so the next page would wait for a minute.
+window.addEventListener("pagehide", () => source?.close());
+window.addEventListener("pageshow", (event) => {
+  if (!event.persisted || !source) return;
+  start();
+  reloaders.forEach((reload) => reload());
+});
+
 /** Opens the stream anew after a refusal, unless the session has ended. Events in between may be missing. */
 async function again() {
   if (!source) return;
